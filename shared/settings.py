@@ -1,0 +1,231 @@
+"""Every setting of the system: name, unit, default and check. The only place that reads the environment.
+
+`load()` is called once per process, at its start. A wrong value stops the process with one sentence per setting.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import sys
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "workers" / "model" / "bundled"
+CONFIG_ERROR = 78  # EX_CONFIG of sysexits.h: restarting does not help, a person must change a setting
+
+
+class ProcessRole(StrEnum):
+    """Which process asks: each refuses to start without what it needs outside the demo."""
+
+    WEBHOOK = "webhook"
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+    TOOL = "tool"  # command-line tools that touch no partner
+
+
+class Settings(BaseSettings):
+    """Frozen; built from the environment and `.env`, the environment first."""
+
+    model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    DEMO: bool = False  # relaxes the required secrets and sends unreviewed cards; set by `make demo`
+    HOST: str = "127.0.0.1"  # the images set 0.0.0.0: only nginx reaches them
+    PORT: int = Field(default=8000, ge=1, le=65535)
+
+    REDIS_URL: SecretStr | None = None
+    REDIS_HOST: str = "127.0.0.1"
+    REDIS_PORT: int = Field(default=6379, ge=1, le=65535)
+    REDIS_PASSWORD: SecretStr | None = None
+    CELERY_BROKER_URL: SecretStr | None = None
+
+    CONVERSATION_TTL: int = Field(default=3600, ge=60)  # seconds
+
+    MODEL_NAME: str = str(BUNDLED_MODEL)
+    MODEL_REVISION: str | None = None
+    HF_TOKEN: SecretStr | None = None
+    MODEL_CACHE_DIR: Path = Path("models")
+    MODEL_DEVICE: Literal["auto", "cpu", "cuda"] = "auto"
+    MODEL_PRECISION: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    MODEL_THREADS: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    MODEL_WAIT_S: float = Field(default=900, ge=0)
+
+    WHATSAPP_ACCESS_TOKEN: SecretStr | None = None
+    WHATSAPP_PHONE_NUMBER_ID: str | None = None
+    WHATSAPP_APP_SECRET: SecretStr | None = None  # comma list: the old and the new secret during a rotation
+    WHATSAPP_VERIFY_TOKEN: SecretStr | None = None
+    WHATSAPP_API_URL: str = "https://graph.facebook.com"
+    WHATSAPP_API_VERSION: str = Field(default="v26.0", pattern=r"^v\d+\.\d+$")
+
+    SEGUIMIENTO_SERVICE_URL: str = "http://localhost:3001"
+    SEGUIMIENTO_TIMEOUT: float = Field(default=10, gt=0, le=60)  # seconds
+    SEGUIMIENTO_TOKEN: SecretStr | None = None
+    APPOINTMENTS_API: Literal["contract"] = "contract"  # the adapter for the present backend is still to come
+    CHAT_API_KEY: SecretStr | None = None
+
+    RATE_LIMIT_PER_MINUTE: int = Field(default=20, ge=1)
+    BURST_WAIT_MS: int = Field(default=800, ge=0, le=60000)
+    LATE_MESSAGE_HOURS: float = Field(default=6, ge=0)  # 0 = off
+    SETTLE_S: float = Field(default=30, gt=0, le=600)  # an unknown send waits so long for its status
+
+    ALERT_EMAIL_TO: str | None = None
+    ALERT_EMAIL_FROM: str | None = None
+    SMTP_HOST: str | None = None
+    SMTP_PORT: int = Field(default=587, ge=1, le=65535)
+    SMTP_USER: str | None = None
+    SMTP_PASSWORD: SecretStr | None = None
+    SMTP_STARTTLS: bool = True
+    SLACK_WEBHOOK_URL: SecretStr | None = None
+
+    CENTER_NAME: str = "Centro Médico Cañada del Carmen"
+    CENTER_PHONE: str = "+591 3 000 0000"
+    CENTER_ADDRESS: str | None = None
+    EMERGENCY_PHONE: str = "168"
+    OPENING_HOURS: str = "mon-fri 08:00-12:00 14:00-18:00; sat 08:00-12:00"
+    CENTER_TIMEZONE: str = "America/La_Paz"
+    SLOT_MINUTES: int = Field(default=30, ge=5, le=240)
+
+    ALLOW_UNREVIEWED_CARDS: bool = False
+    PATIENT_ID_KEY: SecretStr | None = None
+    FLOWER_BASIC_AUTH: SecretStr | None = None  # user:password
+    LOG_LEVEL: Annotated[str, NoDecode] = "INFO"
+
+    @field_validator("REDIS_URL", "CELERY_BROKER_URL")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        schemes = ("redis", "rediss", "unix", "sentinel", "amqp", "amqps")
+        if value and urlsplit(value.get_secret_value().split(";")[0]).scheme not in schemes:
+            raise ValueError(f"must start with one of {', '.join(s + '://' for s in schemes)}")
+        return value
+
+    @field_validator("WHATSAPP_API_URL", "SEGUIMIENTO_SERVICE_URL")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        if not re.match(r"^https?://[^/\s]+", value):
+            raise ValueError("must be an address such as https://host")
+        return value.rstrip("/")
+
+    @field_validator("CENTER_TIMEZONE")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("is not a time zone such as America/La_Paz") from error
+        return value
+
+    @field_validator("OPENING_HOURS")
+    @classmethod
+    def _readable_hours(cls, value: str) -> str:
+        parse_opening_hours(value)
+        return value
+
+    @field_validator("LOG_LEVEL")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @model_validator(mode="after")
+    def _email_is_whole(self) -> Settings:
+        if self.SMTP_HOST and not (self.ALERT_EMAIL_FROM and self.ALERT_EMAIL_TO):
+            raise ValueError("SMTP_HOST needs ALERT_EMAIL_FROM and ALERT_EMAIL_TO")
+        return self
+
+    @property
+    def redis_url(self) -> str:
+        if self.REDIS_URL:
+            return self.REDIS_URL.get_secret_value()
+        password = self.REDIS_PASSWORD.get_secret_value() if self.REDIS_PASSWORD else ""
+        login = f":{quote(password, safe='')}@" if password else ""
+        return f"redis://{login}{self.REDIS_HOST}:{self.REDIS_PORT}/0"
+
+    @property
+    def broker_url(self) -> str:
+        return self.CELERY_BROKER_URL.get_secret_value() if self.CELERY_BROKER_URL else self.redis_url
+
+    @property
+    def patient_id_key(self) -> bytes:
+        return self.PATIENT_ID_KEY.get_secret_value().encode() if self.PATIENT_ID_KEY else b"demo"
+
+    @property
+    def app_secrets(self) -> tuple[bytes, ...]:
+        raw = self.WHATSAPP_APP_SECRET.get_secret_value() if self.WHATSAPP_APP_SECRET else ""
+        return tuple(part.strip().encode() for part in raw.split(",") if part.strip())
+
+    @cached_property
+    def timezone(self) -> ZoneInfo:
+        return ZoneInfo(self.CENTER_TIMEZONE)
+
+    @property
+    def may_send_unreviewed(self) -> bool:
+        return self.DEMO or self.ALLOW_UNREVIEWED_CARDS
+
+
+# Monday is 0. A day that is missing is closed.
+OpeningHours = dict[int, tuple[tuple[dt.time, dt.time], ...]]
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def parse_opening_hours(text: str) -> OpeningHours:
+    """Read `mon-fri 08:00-12:00 14:00-18:00; sat 08:00-12:00` into ranges by weekday.
+
+    Raises:
+        ValueError: naming the part that cannot be read.
+    """
+    hours: OpeningHours = {}
+    for part in filter(None, (p.strip().lower() for p in text.split(";"))):
+        match = re.fullmatch(r"([a-z]{3})(?:-([a-z]{3}))?((?:\s+\d{1,2}:\d{2}-\d{1,2}:\d{2})+)", part)
+        if not match or match[1] not in _DAYS or (match[2] or match[1]) not in _DAYS:
+            raise ValueError(f"cannot read {part!r}; write for example 'mon-fri 08:00-12:00 14:00-18:00'")
+        first, last = _DAYS.index(match[1]), _DAYS.index(match[2] or match[1])
+        ranges = []
+        for span in match[3].split():
+            begin, end = (dt.time.fromisoformat(clock.zfill(5)) for clock in span.split("-"))
+            if begin >= end:
+                raise ValueError(f"{span!r} ends before it begins")
+            ranges.append((begin, end))
+        for day in range(first, last + 1):
+            hours[day] = tuple(sorted(ranges))
+    if not hours:
+        raise ValueError("no opening hours given")
+    return hours
+
+
+_REQUIRED: dict[ProcessRole, tuple[str, ...]] = {
+    ProcessRole.WEBHOOK: ("WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN", "PATIENT_ID_KEY"),
+    ProcessRole.WORKER: ("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_PHONE_NUMBER_ID", "PATIENT_ID_KEY"),
+    ProcessRole.SCHEDULER: (),
+    ProcessRole.TOOL: (),
+}
+
+
+def missing(settings: Settings, role: ProcessRole) -> list[str]:
+    """Name the settings that this process cannot do without outside the demo."""
+    if settings.DEMO:
+        return []
+    return [name for name in _REQUIRED[role] if not getattr(settings, name)]
+
+
+def load(role: ProcessRole = ProcessRole.TOOL, **overrides: Any) -> Settings:
+    """Read and check the settings; end the process with code 78 and a sentence for each that is wrong."""
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"]) or "settings"
+            print(f"{name}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+        raise SystemExit(CONFIG_ERROR) from None
+    lacking = missing(settings, role)
+    if lacking:
+        print(f"Set {', '.join(lacking)}: the {role} does not start without (see .env.example).", file=sys.stderr)
+        raise SystemExit(CONFIG_ERROR)
+    return settings

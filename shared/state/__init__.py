@@ -1,0 +1,37 @@
+"""All we keep in Redis. Every transition that matters is one atomic Lua script in `lua/`.
+
+`p` is a patient id: an opaque keyed hash. All scripts may be run twice with the same arguments (the Redis client
+repeats a command whose answer was lost): the second run changes nothing.
+
+| key | type | what | expiry |
+|---|---|---|---|
+| `seen:{message_id}` | string | this message was accepted | 8 days |
+| `alias:{id}` | string | patient id of another name (number, user id) of the same person | 90 days |
+| `address:{p}` | hash | number, user_id: the only place where they are | 90 days |
+| `inbox:{p}` | list | accepted messages, `received_ms|json`, oldest first | none: until answered |
+| `waiting` | zset | p -> when to ring for a turn (ms) | - |
+| `fresh` | zset | p -> when its newest message not yet searched for danger came (ms) | - |
+| `rate:{p}` | zset | message id -> time, sliding minute | 60 s |
+| `delay:{p}` | string | a retry waits; new messages do not jump it | its length |
+| `tries:{message_id}` | hash | own, partner: failures of the turn that this message heads | 2 days |
+| `lease:{p}` | string | token of the drain that has this patient in hand | 10 s, renewed |
+| `conversation:{p}` | string | turns and flow (`shared.conversation`) | CONVERSATION_TTL |
+| `handoff:{p}` | string | an alarm or a person has this patient | 24 h |
+| `rung:{p}` | string | the sweep rang triage for this patient a moment ago | 5 s |
+| `alarmed:{message_id}` | string | the fixed reply to this danger message is in the outbox | 8 days |
+| `optout:{p}` | string | no proactive messages, since when | none |
+| `outbox:{p}:{lane}` | list | replies not yet sent, `delivery_id|json`; lane urgent or normal | none: until sent |
+| `outgoing` | zset | `p:lane` -> when to ring for a delivery (ms) | - |
+| `lease:{p}:{lane}` | string | token of the delivery in progress | 10 s, renewed |
+| `delivery:{id}` | hash | kind, box, state, by, since, attempts, resends, wamid, status, code | 8 days |
+| `sent:{wamid}` | string | delivery id of a message at Meta, to read its statuses | 8 days |
+| `answer:{message_id}` | list | the reply for a waiting POST /chat | 2 min |
+| `calls` | list | staff call list: what could not be said by WhatsApp | none, newest 10,000 |
+| `dead` | list | messages and replies given up, for replay | none, newest 10,000 |
+| `unreadable` | list | raw webhook bodies that could not be read, for replay | none, newest 1,000 |
+| `worker:{name}` | string | what a worker says of itself | 15 s |
+| `workers` | zset | worker name -> last heartbeat (ms) | names older than a day are dropped |
+| `pulse` | hash | queue -> when its last pulse was consumed (s); `rung:{queue}` when it was rung | none |
+| `pulse_rung:{queue}` | string | a pulse was rung in this period | 10 s |
+| `metrics` | hash | all counters and histogram buckets | none |
+"""

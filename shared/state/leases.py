@@ -1,0 +1,71 @@
+"""Short leases on a patient, renewed together by one thread while their holders work.
+
+A lease is a key with a random token. A holder that was paused too long loses it: every script that changes something
+asks for the token, so a late holder is refused, not trusted.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import redis
+
+LEASE_MS = 10_000  # longer than the worst pause of a healthy process
+RENEW_S = LEASE_MS / 1000 / 3
+
+_RENEW = """
+for i, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[i] then redis.call('PEXPIRE', key, ARGV[#KEYS + 1]) end
+end
+return 1
+"""
+
+
+class Leases:
+    """All leases of this process. `start()` begins the renewing thread."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._held: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._renew_for_ever, name="leases", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=RENEW_S + 1)
+
+    def take(self, name: str) -> str | None:
+        """Take the lease `lease:{name}`; returns its token, or None if somebody holds it."""
+        token = uuid.uuid4().hex
+        key = f"lease:{name}"
+        # The client may repeat a SET whose answer was lost: finding our own token then means that we hold it.
+        taken = self._client.set(key, token, nx=True, px=LEASE_MS) or self._client.get(key) == token
+        if not taken:
+            return None
+        with self._lock:
+            self._held[key] = token
+        return token
+
+    def forget(self, name: str) -> None:
+        """Stop renewing; the scripts that end a turn have deleted the key."""
+        with self._lock:
+            self._held.pop(f"lease:{name}", None)
+
+    def renew(self) -> None:
+        with self._lock:
+            held = dict(self._held)
+        if held:
+            self._client.eval(_RENEW, len(held), *held.keys(), *held.values(), LEASE_MS)
+
+    def _renew_for_ever(self) -> None:
+        while not self._stop.wait(RENEW_S):
+            try:
+                self.renew()
+            except redis.RedisError:
+                continue  # the lease runs out by itself; its holder will be refused

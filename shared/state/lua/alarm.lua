@@ -1,0 +1,19 @@
+-- Queue the fixed reply to one danger message, once, ahead of everything else, and hand the patient to staff.
+-- KEYS  1 alarmed:{message_id}  2 handoff:{p}  3 outbox:{p}:urgent (or answer:{message_id})  4 outgoing
+--       5 delivery:{id}
+-- ARGV  1 seconds to remember  2 hand-off json  3 seconds of hand-off  4 entry to push  5 'p:urgent' or '' for chat
+--       6 ms until the sweep rings, if the caller does not  7 kind of the delivery  8 level, for the counter
+-- returns 1 queued | 0 was queued before
+if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+redis.call('RPUSH', KEYS[3], ARGV[4])
+if ARGV[5] == '' then
+  redis.call('EXPIRE', KEYS[3], 120)
+else
+  local now = now_ms()
+  redis.call('HSET', KEYS[5], 'kind', ARGV[7], 'state', 'queued', 'since', now, 'box', ARGV[5])
+  redis.call('EXPIRE', KEYS[5], 691200)
+  redis.call('ZADD', KEYS[4], 'NX', now + ARGV[6], ARGV[5])
+end
+count('danger_total|level=' .. ARGV[8])
+return 1

@@ -1,0 +1,54 @@
+-- Choose what to send next from one lane of a patient's outbox, and mark it `sending` by this token.
+-- KEYS  1 lease:{p}:{lane}  2 outbox:{p}:{lane}  3 outgoing  4 calls
+-- ARGV  1 token  2 'p:lane'  3 ms that an unknown send waits for its status  4 p
+-- uses  delivery:{id} hash {kind, state, by, since, attempts, resends}; metrics
+-- An unknown send (crash or timeout): settled by a status, else a reply once more, danger up to five times, a reminder
+-- never; what is left goes on the call list.
+-- returns {'send', entry, attempts} | {'empty'} | {'wait'} | {'lost'}
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
+local now = now_ms()
+while true do
+  local entry = redis.call('LINDEX', KEYS[2], 0)
+  if not entry then
+    redis.call('DEL', KEYS[1])
+    redis.call('ZREM', KEYS[3], ARGV[2])
+    return {'empty'}
+  end
+  local id = string.match(entry, '^[^|]+')
+  local key = 'delivery:' .. id
+  local f = redis.call('HMGET', key, 'state', 'by', 'since', 'kind', 'resends')
+  local state, kind = f[1] or 'queued', f[4] or 'reply'
+  if state == 'sending' and f[2] == ARGV[1] then
+    return {'send', entry, tonumber(redis.call('HGET', key, 'attempts'))}
+  end
+  if state == 'sending' then
+    redis.call('HSET', key, 'state', 'unknown', 'since', now)
+    count('unknown_sends_total|kind=' .. kind)
+    state, f[3] = 'unknown', now
+  end
+  local send = state == 'queued'
+  if state == 'unknown' then
+    local left = f[3] + ARGV[3] - now
+    if left > 0 then
+      redis.call('DEL', KEYS[1])
+      redis.call('ZADD', KEYS[3], now + left, ARGV[2])
+      return {'wait'}
+    end
+    local allowed = ({reply = 1, danger = 5})[kind] or 0
+    if tonumber(f[5] or 0) < allowed then
+      redis.call('HINCRBY', key, 'resends', 1)
+      count('resends_total|kind=' .. kind)
+      send = true
+    else
+      redis.call('HSET', key, 'state', 'failed', 'since', now, 'reason', 'unknown')
+      redis.call('LPUSH', KEYS[4], cjson.encode({patient = ARGV[4], delivery = id, kind = kind, why = 'unknown', at = now}))
+      redis.call('LTRIM', KEYS[4], 0, 9999)
+      count('sends_total|outcome=unsettled')
+    end
+  end
+  if send then
+    redis.call('HSET', key, 'state', 'sending', 'by', ARGV[1], 'since', now)
+    return {'send', entry, redis.call('HINCRBY', key, 'attempts', 1)}
+  end
+  redis.call('LPOP', KEYS[2]) -- the head that was just read: sent, failed or given up
+end

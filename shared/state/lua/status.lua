@@ -1,0 +1,31 @@
+-- Note a delivery status. It only moves forward, and it settles a send whose outcome was unknown.
+-- KEYS  1 sent:{wamid}  2 outgoing  3 dead
+-- ARGV  1 delivery id or ''  2 wamid  3 status  4 error code or ''
+-- uses  delivery:{id}
+-- returns {1 noted | 0 not ours or not forward, delivery id}
+local id = ARGV[1] ~= '' and ARGV[1] or redis.call('GET', KEYS[1])
+if not id then count('statuses_total|status=foreign') return {0, ''} end
+local key = 'delivery:' .. id
+if redis.call('EXISTS', key) == 0 then count('statuses_total|status=foreign') return {0, id} end
+local rank = {sent = 1, delivered = 2, read = 3, played = 4}
+local f = redis.call('HMGET', key, 'status', 'state', 'box', 'kind')
+local before, state = f[1], f[2]
+if ARGV[3] == 'failed' then
+  if before == 'failed' or (rank[before or ''] or 0) > 1 then return {0, id} end
+else
+  if before == 'failed' or (rank[ARGV[3]] or 0) <= (rank[before or ''] or 0) then return {0, id} end
+end
+redis.call('HSET', key, 'status', ARGV[3], 'wamid', ARGV[2])
+if ARGV[4] ~= '' then redis.call('HSET', key, 'code', ARGV[4]) end
+if state == 'sending' or state == 'unknown' then
+  redis.call('HSET', key, 'state', ARGV[3] == 'failed' and 'failed' or 'sent', 'since', now_ms())
+  if state == 'unknown' then count('settled_by_status_total') end
+  if f[3] then redis.call('ZADD', KEYS[2], now_ms(), f[3]) end -- the next in the outbox need not wait any longer
+end
+if ARGV[3] == 'failed' then
+  redis.call('LPUSH', KEYS[3], cjson.encode({delivery = id, box = f[3], kind = f[4], code = ARGV[4], why = 'status'}))
+  redis.call('LTRIM', KEYS[3], 0, 9999)
+  count('dead_total|kind=status')
+end
+count('statuses_total|status=' .. ARGV[3])
+return {1, id}

@@ -1,0 +1,93 @@
+"""Replies on their way to Meta: one queue per patient and lane, what is sending, sent, unknown or failed.
+
+`workers.deliver` sends, one lane of one patient at a time; `webhook` notes the statuses that Meta returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import redis
+
+from shared.messages import Delivery, DeliveryState, StatusUpdate
+from shared.state.store import Value, script
+
+REMEMBER_S = 8 * 86400
+LANES = ("urgent", "normal")
+
+
+class Claim(StrEnum):
+    SEND = "send"
+    EMPTY = "empty"
+    WAIT = "wait"  # the head is unknown and waits for its status
+    LOST = "lost"  # the lease is not ours any more
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    kind: Claim
+    raw: str = ""
+    delivery: Delivery | None = None
+    attempts: int = 0
+
+
+def claim(client: redis.Redis, patient: str, lane: str, token: str, *, settle_ms: int) -> Claimed:
+    """Mark the head of a lane as being sent by `token` and return it, or say why there is nothing to send."""
+    box = f"{patient}:{lane}"
+    keys = [f"lease:{box}", f"outbox:{box}", "outgoing", "calls"]
+    kind, *rest = script("claim")(client, keys, [token, box, settle_ms, patient])
+    if kind != Claim.SEND:
+        return Claimed(Claim(kind))
+    raw, attempts = rest
+    return Claimed(Claim.SEND, raw, Delivery.from_json(raw.partition("|")[2]), int(attempts))
+
+
+def mark_sent(client: redis.Redis, patient: str, lane: str, claimed: Claimed, wamid: str) -> None:
+    """Note that Meta accepted a delivery and take it out of the outbox."""
+    if claimed.delivery is None:
+        raise ValueError("nothing was claimed")
+    keys = [f"delivery:{claimed.delivery.id}", f"outbox:{patient}:{lane}", f"sent:{wamid}"]
+    script("sent")(client, keys, [wamid, claimed.raw, claimed.delivery.id, REMEMBER_S])
+
+
+def mark_unsent(
+    client: redis.Redis,
+    patient: str,
+    lane: str,
+    token: str,
+    claimed: Claimed,
+    state: DeliveryState,
+    *,
+    wait_ms: int = 0,
+    code: str = "",
+    letter: str = "",
+) -> bool:
+    """Put a delivery back (`queued`), leave it `unknown`, or give it up (`failed`, with a dead letter)."""
+    if claimed.delivery is None:
+        raise ValueError("nothing was claimed")
+    box = f"{patient}:{lane}"
+    keys = [f"delivery:{claimed.delivery.id}", f"outbox:{box}", "outgoing", "dead", f"lease:{box}"]
+    args: list[Value] = [token, claimed.raw, state, box, wait_ms, code, letter]
+    return bool(script("unsent")(client, keys, args))
+
+
+def release(client: redis.Redis, patient: str, lane: str, token: str) -> int:
+    """Give a lane back; returns deliveries left, -1 if the lease was not ours."""
+    box = f"{patient}:{lane}"
+    return int(script("release")(client, [f"lease:{box}", f"outbox:{box}", "outgoing"], [token, box, 0]))
+
+
+def note_statuses(client: redis.Redis, statuses: Sequence[StatusUpdate]) -> int:
+    """Store delivery statuses in one round trip; returns how many were ours and moved forward."""
+    calls: list[tuple[list[str], list[Value]]] = [
+        (
+            [f"sent:{s.wamid}", "outgoing", "dead"],
+            [s.delivery_id or "", s.wamid, s.status, "" if s.error_code is None else s.error_code],
+        )
+        for s in statuses
+    ]
+    if not calls:
+        return 0
+    return sum(noted for noted, _ in script("status").many(client, calls))

@@ -1,0 +1,97 @@
+"""The connection to Redis and the loader of the Lua scripts; every other module of `shared.state` is built on it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import ConstantBackoff
+from redis.client import Pipeline
+from redis.exceptions import NoScriptError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from shared.settings import Settings
+
+_LUA = Path(__file__).parent / "lua"
+Value = str | int | float | bytes
+
+
+def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int = 128) -> redis.Redis:
+    """Open a pool to the state store; nothing is contacted yet.
+
+    Args:
+        settings: address and password.
+        timeout_s: bound of one command; a hung Redis costs at most twice this, since a command is repeated once.
+            redis-py's own default would wait 58 s (ten repeats).
+        max_connections: at least one per thread.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": min(timeout_s, 1.0),
+        "socket_keepalive": True,
+        "retry": Retry(ConstantBackoff(0.05), 1),
+        "decode_responses": True,
+        "health_check_interval": 0,
+    }
+    url = settings.redis_url
+    if url.startswith("sentinel://"):
+        return _through_sentinel(url, options)
+    return redis.Redis.from_url(url, max_connections=max_connections, **options)
+
+
+def _through_sentinel(url: str, options: dict[str, Any]) -> redis.Redis:
+    """`sentinel://host:26379;sentinel://host2:26379/master_name` -> a client of the present master."""
+    hosts, _, master = url.replace("sentinel://", "").partition("/")
+    nodes = [(h.partition(":")[0], int(h.partition(":")[2] or 26379)) for h in hosts.split(";")]
+    client: redis.Redis = Sentinel(nodes, **options).master_for(master or "mymaster")
+    return client
+
+
+class Script:
+    """One Lua file of `lua/`, run by its hash and loaded again when the server has forgotten it."""
+
+    def __init__(self, name: str) -> None:
+        self.source = _source(name)
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    def __call__(self, client: redis.Redis, keys: list[str], args: list[Value]) -> Any:
+        try:
+            return client.evalsha(self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return client.eval(self.source, len(keys), *keys, *args)
+
+    def many(self, client: redis.Redis, calls: list[tuple[list[str], list[Value]]]) -> list[Any]:
+        """Run the script once per (keys, args), in order, in one round trip."""
+        if len(calls) == 1:
+            return [self(client, *calls[0])]
+        try:
+            return self._pipeline(client, calls)
+        except NoScriptError:
+            client.script_load(self.source)
+            return self._pipeline(client, calls)  # the scripts are idempotent: those that ran change nothing
+
+    def _pipeline(self, client: redis.Redis, calls: list[tuple[list[str], list[Value]]]) -> list[Any]:
+        with client.pipeline(transaction=False) as pipe:
+            self.add(pipe, calls)
+            return pipe.execute()
+
+    def add(self, pipe: Pipeline, calls: list[tuple[list[str], list[Value]]]) -> None:
+        for keys, args in calls:
+            pipe.evalsha(self.sha, len(keys), *keys, *args)
+
+
+@functools.cache
+def _source(name: str) -> str:
+    text = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
+    prelude = (_LUA / "prelude.lua").read_text(encoding="utf-8")
+    return f"{prelude}\n{text}"
+
+
+@functools.cache
+def script(name: str) -> Script:
+    """The script `lua/{name}.lua`, prefixed by `lua/prelude.lua`."""
+    return Script(name)

@@ -1,0 +1,161 @@
+"""Claim, send, settle: what happens to a reply whose outcome is unknown, by kind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import redis
+
+from shared.messages import Delivery, DeliveryKind, DeliveryState, Reply, StatusUpdate
+from shared.state import outbox
+from shared.state.leases import Leases
+from shared.state.outbox import Claim
+
+NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
+
+
+def put(client: redis.Redis, delivery_id: str, kind: DeliveryKind = DeliveryKind.REPLY, lane: str = "normal") -> None:
+    delivery = Delivery(id=delivery_id, kind=kind, reply=Reply(text="hola"), created_at=NOW)
+    client.rpush(f"outbox:p_1:{lane}", f"{delivery_id}|{delivery.to_json()}")
+    fields = {"kind": kind.value, "state": "queued", "since": 0, "box": f"p_1:{lane}"}
+    client.hset(f"delivery:{delivery_id}", mapping=fields)
+
+
+class Sender:
+    """One worker that holds the lane."""
+
+    def __init__(self, client: redis.Redis, lane: str = "normal") -> None:
+        self.client, self.lane = client, lane
+        self.token = Leases(client).take(f"p_1:{lane}") or pytest.fail("the lane is taken")
+
+    def claim(self, settle_ms: int = 0) -> outbox.Claimed:
+        return outbox.claim(self.client, "p_1", self.lane, self.token, settle_ms=settle_ms)
+
+    def crash(self) -> None:
+        self.client.delete(f"lease:p_1:{self.lane}")
+
+
+def test_replies_leave_in_order(client: redis.Redis) -> None:
+    put(client, "d_1")
+    put(client, "d_2")
+    sender = Sender(client)
+    for expected in ("d_1", "d_2"):
+        claimed = sender.claim()
+        assert claimed.delivery is not None
+        assert claimed.delivery.id == expected
+        outbox.mark_sent(client, "p_1", "normal", claimed, f"wamid.{expected}")
+    assert sender.claim().kind is Claim.EMPTY
+    assert client.zscore("outgoing", "p_1:normal") is None
+
+
+def test_a_claim_repeated_by_the_client_is_the_same_claim(client: redis.Redis) -> None:
+    put(client, "d_1")
+    sender = Sender(client)
+    first, again = sender.claim(), sender.claim()
+    assert first == again
+    assert again.attempts == 1
+
+
+def test_a_sender_without_the_lease_is_refused(client: redis.Redis) -> None:
+    put(client, "d_1")
+    sender = Sender(client)
+    sender.crash()
+    assert sender.claim().kind is Claim.LOST
+
+
+def test_a_crash_while_sending_waits_for_the_status_and_is_not_repeated_when_it_comes(client: redis.Redis) -> None:
+    put(client, "d_1")
+    first = Sender(client)
+    first.claim()
+    first.crash()
+    second = Sender(client)
+    assert second.claim(settle_ms=60_000).kind is Claim.WAIT
+    assert client.hget("delivery:d_1", "state") == DeliveryState.UNKNOWN
+    status = StatusUpdate(wamid="wamid.1", status="sent", at=NOW, delivery_id="d_1")
+    assert outbox.note_statuses(client, [status]) == 1
+    assert Sender(client).claim(settle_ms=60_000).kind is Claim.EMPTY
+    assert client.hget("metrics", "settled_by_status_total") == "1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sends"), [(DeliveryKind.REPLY, 2), (DeliveryKind.DANGER, 6), (DeliveryKind.REMINDER, 1)]
+)
+def test_an_unsettled_send_is_repeated_by_kind_and_then_goes_on_the_call_list(
+    client: redis.Redis, kind: DeliveryKind, sends: int
+) -> None:
+    put(client, "d_1", kind)
+    made = 0
+    for _ in range(10):
+        sender = Sender(client)
+        claimed = sender.claim(settle_ms=0)
+        if claimed.kind is Claim.EMPTY:
+            break
+        made += claimed.kind is Claim.SEND
+        sender.crash()
+    assert made == sends
+    assert client.llen("calls") == 1
+    assert client.hget("delivery:d_1", "state") == DeliveryState.FAILED
+
+
+def test_a_rate_limit_puts_the_reply_back_and_rings_later(client: redis.Redis) -> None:
+    put(client, "d_1")
+    sender = Sender(client)
+    claimed = sender.claim()
+    done = outbox.mark_unsent(client, "p_1", "normal", sender.token, claimed, DeliveryState.QUEUED, wait_ms=4000)
+    assert done
+    assert client.exists("lease:p_1:normal") == 0
+    assert client.zscore("outgoing", "p_1:normal") > client.time()[0] * 1000 + 2000
+    again = Sender(client).claim()
+    assert again.attempts == 2
+
+
+def test_a_refused_reply_becomes_a_dead_letter_and_the_next_one_has_its_turn(client: redis.Redis) -> None:
+    put(client, "d_1")
+    put(client, "d_2")
+    sender = Sender(client)
+    claimed = sender.claim()
+    outbox.mark_unsent(
+        client, "p_1", "normal", sender.token, claimed, DeliveryState.FAILED, code="131026", letter='{"why": "x"}'
+    )
+    assert client.llen("dead") == 1
+    following = sender.claim()
+    assert following.delivery is not None
+    assert following.delivery.id == "d_2"
+
+
+def test_a_status_that_settled_meanwhile_wins_over_a_late_timeout(client: redis.Redis) -> None:
+    put(client, "d_1")
+    sender = Sender(client)
+    claimed = sender.claim()
+    outbox.note_statuses(client, [StatusUpdate(wamid="w", status="delivered", at=NOW, delivery_id="d_1")])
+    assert not outbox.mark_unsent(client, "p_1", "normal", sender.token, claimed, DeliveryState.UNKNOWN)
+    assert sender.claim().kind is Claim.EMPTY
+
+
+def test_statuses_only_move_forward_and_are_found_by_wamid_too(client: redis.Redis) -> None:
+    put(client, "d_1")
+    sender = Sender(client)
+    outbox.mark_sent(client, "p_1", "normal", sender.claim(), "wamid.1")
+    for status, noted in (("read", 1), ("delivered", 0), ("read", 0), ("failed", 0)):
+        assert outbox.note_statuses(client, [StatusUpdate(wamid="wamid.1", status=status, at=NOW)]) == noted
+    assert client.hget("delivery:d_1", "status") == "read"
+    assert outbox.note_statuses(client, [StatusUpdate(wamid="wamid.other", status="sent", at=NOW)]) == 0
+
+
+def test_a_failed_status_is_kept_for_staff(client: redis.Redis) -> None:
+    put(client, "d_1")
+    sender = Sender(client)
+    outbox.mark_sent(client, "p_1", "normal", sender.claim(), "wamid.1")
+    failed = StatusUpdate(wamid="wamid.1", status="failed", at=NOW, error_code=131026)
+    assert outbox.note_statuses(client, [failed, failed]) == 1
+    assert client.llen("dead") == 1
+
+
+def test_the_urgent_lane_does_not_wait_for_an_unsettled_reply(client: redis.Redis) -> None:
+    put(client, "d_1")
+    Sender(client).claim()  # hangs in the POST, lease held
+    put(client, "d_2", DeliveryKind.DANGER, lane="urgent")
+    claimed = Sender(client, "urgent").claim()
+    assert claimed.delivery is not None
+    assert claimed.delivery.id == "d_2"
