@@ -1,0 +1,86 @@
+"""A two-layer random GPT-2 and a byte-level tokenizer with the format's special tokens, built here: no download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch  # noqa: TID253
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast  # noqa: TID253
+
+from shared.prompt import END_OF_TEXT, PROMPT_TOKENS
+from shared.settings import Settings
+from shared.tags import SPECIAL_TOKENS
+
+CONTEXT = 1024
+
+
+def build_tokenizer(special_tokens: tuple[str, ...] = SPECIAL_TOKENS) -> Any:
+    """Every byte is a token; behind them stand the special tokens."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(models.BPE(vocab={sign: i for i, sign in enumerate(alphabet)}, merges=[]))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    wrap: Any = PreTrainedTokenizerFast  # transformers' constructors carry no types
+    tokenizer = wrap(tokenizer_object=inner, eos_token=END_OF_TEXT)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(special_tokens)})
+    return tokenizer
+
+
+def build_model(vocab_size: int, seed: int = 0) -> Any:
+    """Weights larger than usual, so that the logits of a random model are far enough apart."""
+    torch.manual_seed(seed)
+    end_of_text = min(256, vocab_size - 1)  # the first token behind the bytes
+    config = GPT2Config(
+        vocab_size=vocab_size,
+        n_positions=CONTEXT,
+        n_embd=32,
+        n_layer=2,
+        n_head=4,
+        initializer_range=0.3,
+        bos_token_id=end_of_text,
+        eos_token_id=end_of_text,
+    )
+    model: Any = GPT2LMHeadModel(config)
+    return model.eval()
+
+
+def save_model(folder: Path, tokenizer: Any = None, seed: int = 0) -> Path:
+    tokenizer = tokenizer or build_tokenizer()
+    build_model(len(tokenizer), seed).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Any:
+    return build_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer: Any) -> Any:
+    return build_model(len(tokenizer))
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("tagged"))
+
+
+@pytest.fixture(scope="session")
+def plain_tokenizer() -> Any:
+    """The clinic's model: the prompt's tokens only."""
+    return build_tokenizer((END_OF_TEXT, *PROMPT_TOKENS))
+
+
+@pytest.fixture
+def settings_for(tmp_path: Path) -> Any:
+    """Build settings without looking at the environment or an .env file."""
+
+    def build(name: Path | str, **others: Any) -> Settings:
+        given = {"MODEL_CACHE_DIR": tmp_path / "cache", "MODEL_DEVICE": "cpu", "MODEL_THREADS": 1, **others}
+        return Settings(_env_file=None, MODEL_NAME=str(name), **given)
+
+    return build

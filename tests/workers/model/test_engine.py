@@ -1,0 +1,323 @@
+"""The engine, with a real tiny model (equality) and with a scripted one that is held and broken (everything else)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+import torch  # noqa: TID253
+
+from shared.errors import EngineBusy, PromptTooLong
+from workers.model.engine import Engine, Limits
+from workers.model.forward import TransformersForward
+from workers.model.generation import Finish, Request
+
+WAIT_S = 20
+
+
+class Counting:
+    """Writes the token after the last one, for ever. `gate` holds each step back; `breaks` says when it fails."""
+
+    context_length = 64
+    vocab_size = 50
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.stepping = threading.Event()  # set while a step is under way
+        self.breaks: Callable[[str], bool] = lambda where: False
+        self.rows = 0
+
+    def prefill(self, ids: Sequence[int]) -> torch.Tensor:
+        if self.breaks("prefill"):
+            raise RuntimeError("broken prefill")
+        self.rows += 1
+        return self._after([ids[-1]])
+
+    def step(self, last_ids: Sequence[int]) -> torch.Tensor:
+        assert len(last_ids) == self.rows
+        self.stepping.set()
+        assert self.gate.wait(WAIT_S)
+        if self.breaks("step"):
+            raise RuntimeError("broken step")
+        return self._after(last_ids)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self.rows = len(rows)
+
+    def _after(self, ids: Sequence[int]) -> torch.Tensor:
+        logits = torch.zeros(len(ids), self.vocab_size)
+        for row, last in enumerate(ids):
+            logits[row, (last + 1) % self.vocab_size] = 5.0
+        return logits
+
+
+@pytest.fixture
+def counting() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def engine(counting: Counting) -> Iterator[Engine]:
+    engine = Engine(counting, Limits(max_batch=4, max_waiting=3)).start()
+    yield engine
+    counting.gate.set()
+    assert engine.close(drain=False, timeout_s=WAIT_S)
+
+
+@pytest.fixture(scope="module")
+def real(model: Any, tokenizer: Any) -> Iterator[Engine]:
+    engine = Engine(TransformersForward(model, len(tokenizer)), Limits(max_batch=5, max_waiting=100)).start()
+    yield engine
+    assert engine.close()
+
+
+def ask(ids: Sequence[int] = (1,), max_new_tokens: int = 3, **others: Any) -> Request:
+    return Request(list(ids), max_new_tokens, **others)
+
+
+def prompts_of(tokenizer: Any) -> list[list[int]]:
+    texts = ["Hola", "¿Cuándo es mi cita, doctora?", "q", "me duele " * 7, "<USER>: ya\n<ASSISTANT>:", "sí " * 20, "no"]
+    return [tokenizer(text)["input_ids"] for text in texts]
+
+
+def test_a_crowd_gets_the_answers_that_transformers_gives_one_by_one(real: Engine, model: Any, tokenizer: Any) -> None:
+    prompts = prompts_of(tokenizer)
+    futures = [real.submit(Request(ids, 8 + 5 * i)) for i, ids in enumerate(prompts)]
+    together = [future.result(WAIT_S) for future in futures]
+    for i, (ids, answer) in enumerate(zip(prompts, together, strict=True)):
+        tokens = torch.tensor([ids])
+        oracle = model.generate(
+            tokens,
+            attention_mask=torch.ones_like(tokens),
+            max_new_tokens=8 + 5 * i,
+            do_sample=False,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
+        assert list(answer.ids) == oracle[0, len(ids) :].tolist()
+    assert max(answer.batch_size for answer in together) == 5
+
+
+def test_batch_equals_single_with_masks_stops_and_confidence(real: Engine, tokenizer: Any) -> None:
+    even = list(range(0, len(tokenizer), 2))
+    requests = [
+        Request(ids, 12, stop_ids=frozenset({40}), allowed=(lambda done: even if len(done) % 2 else None))
+        for ids in prompts_of(tokenizer)
+    ]
+    together = [future.result(WAIT_S) for future in [real.submit(request) for request in requests]]
+    for request, answer in zip(requests, together, strict=True):
+        alone = real.submit(request).result(WAIT_S)
+        assert alone.batch_size == 1
+        assert answer.ids == alone.ids
+        assert answer.first_choices == alone.first_choices  # to the last bit
+        assert answer.logprobs == pytest.approx(alone.logprobs, abs=1e-4)
+
+
+def test_logprobs_are_those_of_the_masked_distribution(engine: Engine, counting: Counting) -> None:
+    answer = engine.submit(ask([7], 1, allowed=lambda done: [8, 20, 30])).result(WAIT_S)
+    expected = torch.log_softmax(torch.tensor([5.0, 0.0, 0.0]), 0).tolist()
+    assert answer.ids == (8,)
+    assert answer.logprobs == pytest.approx(expected[:1])
+    assert dict(answer.first_choices) == pytest.approx(dict(zip([8, 20, 30], expected, strict=True)))
+    assert answer.first_choices[0][0] == 8
+
+
+def test_a_stop_token_ends_the_answer_and_is_not_part_of_it(engine: Engine) -> None:
+    answer = engine.submit(ask([1], 30, stop_ids=frozenset({5}))).result(WAIT_S)
+    assert (answer.ids, answer.finish) == ((2, 3, 4), Finish.STOP)
+    assert len(answer.logprobs) == 3
+
+
+def test_an_answer_ends_at_its_length_or_when_nothing_may_follow(engine: Engine) -> None:
+    assert engine.submit(ask([1], 3)).result(WAIT_S).finish is Finish.LENGTH
+    closed = engine.submit(ask([1], 9, allowed=lambda done: [] if len(done) == 2 else None)).result(WAIT_S)
+    assert (closed.ids, closed.finish) == ((2, 3), Finish.STOP)
+
+
+def test_who_is_done_leaves_while_the_others_go_on(engine: Engine, counting: Counting) -> None:
+    counting.gate.clear()
+    long = engine.submit(ask([1], 40))
+    short = engine.submit(ask([30], 2))
+    counting.gate.set()
+    assert short.result(WAIT_S).ids == (31, 32)
+    assert long.result(WAIT_S).ids == tuple(range(2, 42))
+    sizes = engine.stats().batch_sizes
+    assert sizes[2] >= 1
+    assert sizes[1] >= 30
+
+
+def test_a_full_queue_refuses_at_once(engine: Engine, counting: Counting) -> None:
+    counting.gate.clear()
+    running = engine.submit(ask([1], 5))
+    assert counting.stepping.wait(WAIT_S)
+    waiting = [engine.submit(ask()) for _ in range(3)]
+    with pytest.raises(EngineBusy, match="waiting"):
+        engine.submit(ask())
+    assert engine.stats().refused == 1
+    assert engine.stats().waiting == 3
+    counting.gate.set()
+    assert [len(future.result(WAIT_S).ids) for future in [running, *waiting]] == [5, 3, 3, 3]
+
+
+def test_a_deadline_passes_waiting_or_running() -> None:
+    now = 100.0
+    counting = Counting()
+    engine = Engine(counting, Limits(max_batch=1), clock=lambda: now).start()
+    counting.gate.clear()
+    running = engine.submit(ask([1], 60, deadline_s=10))
+    assert counting.stepping.wait(WAIT_S)
+    late, patient = engine.submit(ask(deadline_s=5)), engine.submit(ask(deadline_s=50))
+    now = 120.0
+    counting.gate.set()
+    for future in (running, late):
+        with pytest.raises(EngineBusy, match="no answer within"):
+            future.result(WAIT_S)
+    assert patient.result(WAIT_S).queue_ms == pytest.approx(20_000)
+    assert engine.stats().expired == 2
+    assert engine.close()
+
+
+def test_a_cancelled_request_frees_its_row(engine: Engine, counting: Counting) -> None:
+    gone = threading.Event()
+    counting.gate.clear()
+    future = engine.submit(ask([1], 60, cancelled=gone.is_set))
+    assert counting.stepping.wait(WAIT_S)
+    withdrawn = engine.submit(ask())
+    assert withdrawn.cancel()
+    gone.set()
+    counting.gate.set()
+    with pytest.raises(CancelledError):
+        future.result(WAIT_S)
+    assert engine.submit(ask()).result(WAIT_S).batch_size == 1
+    assert engine.stats().cancelled == 2
+
+
+def test_a_crash_of_a_batch_fails_only_those_in_it(engine: Engine, counting: Counting) -> None:
+    counting.gate.clear()
+    counting.breaks = lambda where: where == "step"
+    doomed = engine.submit(ask([1], 9))
+    assert counting.stepping.wait(WAIT_S)
+    counting.gate.set()
+    with pytest.raises(RuntimeError, match="broken step"):
+        doomed.result(WAIT_S)
+    counting.breaks = lambda where: False
+    assert engine.submit(ask()).result(WAIT_S).ids == (2, 3, 4)
+    assert engine.stats().failed == 1
+    assert engine.stats().alive
+
+
+def test_a_crash_on_a_prompt_spares_those_who_run(engine: Engine, counting: Counting) -> None:
+    counting.gate.clear()
+    running = engine.submit(ask([1], 20))
+    assert counting.stepping.wait(WAIT_S)
+    counting.breaks = lambda where: where == "prefill"
+    doomed = engine.submit(ask())
+    counting.gate.set()
+    with pytest.raises(RuntimeError, match="broken prefill"):
+        doomed.result(WAIT_S)
+    assert len(running.result(WAIT_S).ids) == 20
+
+
+def test_a_mask_that_raises_fails_its_own_request_only(engine: Engine, counting: Counting) -> None:
+    def broken(done: list[int]) -> list[int]:
+        raise KeyError("broken mask")
+
+    counting.gate.clear()
+    running = engine.submit(ask([1], 20))
+    assert counting.stepping.wait(WAIT_S)
+    doomed = engine.submit(ask(allowed=broken))
+    counting.gate.set()
+    with pytest.raises(KeyError):
+        doomed.result(WAIT_S)
+    assert len(running.result(WAIT_S).ids) == 20
+
+
+def test_numbers_that_are_not_finite_are_an_error_not_an_answer(counting: Counting, engine: Engine) -> None:
+    counting._after = lambda ids: torch.full((len(ids), 50), float("nan"))  # type: ignore[method-assign]
+    with pytest.raises(ArithmeticError):
+        engine.submit(ask()).result(WAIT_S)
+
+
+def test_a_wedged_model_shows_in_the_age_of_the_last_step() -> None:
+    now = 100.0
+    counting = Counting()
+    engine = Engine(counting, clock=lambda: now).start()
+    assert engine.stats().last_step_age_s == 0
+    counting.gate.clear()
+    now = 1000.0  # idle time does not count
+    future = engine.submit(ask())
+    assert counting.stepping.wait(WAIT_S)
+    now = 1030.0
+    assert engine.stats().last_step_age_s == pytest.approx(30)
+    counting.gate.set()
+    future.result(WAIT_S)
+    assert engine.close()
+    assert engine.stats().last_step_age_s == 0
+
+
+def test_closing_with_drain_finishes_what_was_accepted(counting: Counting) -> None:
+    engine = Engine(counting, Limits(max_batch=2, max_waiting=9)).start()
+    counting.gate.clear()
+    futures = [engine.submit(ask([1], 9)) for _ in range(5)]
+    counting.gate.set()
+    assert engine.close(drain=True, timeout_s=WAIT_S)
+    assert [len(future.result(0).ids) for future in futures] == [9] * 5
+    with pytest.raises(EngineBusy, match="closing"):
+        engine.submit(ask())
+
+
+def test_closing_without_drain_answers_everybody_at_once(counting: Counting) -> None:
+    engine = Engine(counting, Limits(max_batch=2, max_waiting=9)).start()
+    counting.gate.clear()
+    futures = [engine.submit(ask([1], 60)) for _ in range(4)]
+    assert counting.stepping.wait(WAIT_S)
+    assert not engine.close(drain=False, timeout_s=0)
+    counting.gate.set()
+    assert engine.close(drain=False, timeout_s=WAIT_S)
+    for future in futures:
+        with pytest.raises(EngineBusy, match="closing"):
+            future.result(0)
+
+
+def test_what_does_not_fit_the_context_is_refused(engine: Engine) -> None:
+    assert engine.submit(ask([1] * 60, 4)).result(WAIT_S).finish is Finish.LENGTH
+    with pytest.raises(PromptTooLong, match="64"):
+        engine.submit(ask([1] * 60, 5))
+
+
+@pytest.mark.parametrize("ids", [[], [50], [-1]])
+def test_a_prompt_the_model_cannot_read_is_refused(engine: Engine, ids: list[int]) -> None:
+    with pytest.raises(ValueError):
+        engine.submit(ask(ids))
+
+
+def test_sampling_follows_its_seed_whoever_shares_the_batch(real: Engine, tokenizer: Any) -> None:
+    prompts = prompts_of(tokenizer)
+    request = Request(prompts[0], 20, temperature=5.0, seed=3)
+    alone = real.submit(request).result(WAIT_S)
+    crowd = [real.submit(Request(ids, 20, temperature=5.0, seed=i)) for i, ids in enumerate(prompts)]
+    again = real.submit(request)
+    assert again.result(WAIT_S).ids == alone.ids
+    assert crowd[0].result(WAIT_S).ids != alone.ids
+    for future in crowd:
+        future.result(WAIT_S)
+
+
+def test_a_masked_step_is_greedy_at_any_temperature(engine: Engine) -> None:
+    answers = [engine.submit(ask([7], 1, allowed=lambda done: [8, 9], temperature=50.0, seed=s)) for s in range(3)]
+    assert [future.result(WAIT_S).ids for future in answers] == [(8,)] * 3
+
+
+def test_the_figures_add_up(engine: Engine) -> None:
+    for future in [engine.submit(ask([1, 2], 3)) for _ in range(3)]:
+        answer = future.result(WAIT_S)
+        assert 0 <= answer.queue_ms <= answer.first_ms <= answer.total_ms
+    assert engine.close()
+    stats = engine.stats()
+    assert (stats.requests, stats.finished, stats.tokens, stats.prompt_tokens) == (3, 3, 9, 6)
+    assert sum(rows * steps for rows, steps in stats.batch_sizes.items()) == 6  # the first token comes with the prompt
+    assert sum(stats.batch_sizes.values()) == stats.steps

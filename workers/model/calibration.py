@@ -1,0 +1,45 @@
+"""The temperature that makes the model's intent probabilities honest, fitted at training and kept beside the model.
+
+Read by `loader`, applied by `reader`. File `calibration.json`: {"temperature": 1.4}.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from shared.messages import Frozen
+from workers.model.errors import ModelConfigError
+
+FILE_NAME = "calibration.json"
+
+
+class Calibration(Frozen):
+    """`temperature` > 1 makes the model less sure of itself; 1 changes nothing."""
+
+    temperature: float = Field(default=1.0, gt=0, le=100)
+
+    def probabilities(self, logprobs: Sequence[float]) -> list[float]:
+        """Return softmax(logprobs / temperature), same order."""
+        scaled = [logprob / self.temperature for logprob in logprobs]
+        highest = max(scaled)
+        weights = [math.exp(value - highest) for value in scaled]
+        return [weight / sum(weights) for weight in weights]
+
+
+def load_calibration(folder: Path) -> Calibration:
+    """Read the file beside the model; without one nothing is changed.
+
+    Raises:
+        ModelConfigError: if the file is there and cannot be read: a guess would shift every threshold.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return Calibration()
+    try:
+        return Calibration.from_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ModelConfigError(f"{FILE_NAME} beside the model cannot be read") from error
