@@ -23,7 +23,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `outbox:{p}:{lane}` | list | replies not yet sent, `delivery_id|json`; lane urgent or normal | none: until sent |
 | `outgoing` | zset | `p:lane` -> when to ring for a delivery (ms) | - |
 | `lease:{p}:{lane}` | string | token of the delivery in progress | 10 s, renewed |
-| `delivery:{id}` | hash | kind, box, state, by, since, attempts, resends, wamid, status, code | 8 days |
+| `delivery:{id}` | hash | kind, box, covers, state, by, since, attempts, resends, wamid, status, code | 8 days |
 | `sent:{wamid}` | string | delivery id of a message at Meta, to read its statuses | 8 days |
 | `answer:{message_id}` | list | the reply for a waiting POST /chat | 2 min |
 | `calls` | list | staff call list: what could not be said by WhatsApp | none, newest 10,000 |

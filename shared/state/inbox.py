@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
+from typing import Any
 
 import redis
 
@@ -86,7 +87,7 @@ class Desk:
 
     entries: list[Entry]
     conversation: Conversation | None
-    handoff: dict[str, str] | None
+    handoff: dict[str, Any] | None
     opted_out: bool
     delay_ms: int
     alarmed: frozenset[str] = field(default_factory=frozenset)  # message ids whose fixed reply is queued
@@ -230,10 +231,11 @@ def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple
     ]
     for out in turn.outgoing:
         if out.answer_to is not None:
-            args += ["answer", f"answer:{out.answer_to}", "", out.answer]
+            args += ["answer", f"answer:{out.answer_to}", "", out.answer, ""]
         else:
             entry = f"{out.delivery.id}|{out.delivery.to_json()}"
-            args += ["outbox", f"delivery:{out.delivery.id}", out.delivery.kind, entry]
+            covers = " ".join(out.delivery.covers)
+            args += ["outbox", f"delivery:{out.delivery.id}", out.delivery.kind, entry, covers]
     code, left = script("commit")(client, keys, args)
     return CommitResult(code), left
 

@@ -11,8 +11,6 @@ import uuid
 
 import redis
 
-LEASE_MS = 10_000  # longer than the worst pause of a healthy process
-RENEW_S = LEASE_MS / 1000 / 3
 
 _RENEW = """
 for i, key in ipairs(KEYS) do
@@ -25,8 +23,11 @@ return 1
 class Leases:
     """All leases of this process. `start()` begins the renewing thread."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, lease_s: float = 10) -> None:
+        """`lease_s`: seconds without renewal after which somebody else may take over."""
         self._client = client
+        self._lease_ms = round(lease_s * 1000)
+        self._renew_s = lease_s / 3
         self._held: dict[str, str] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -38,14 +39,14 @@ class Leases:
     def close(self) -> None:
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=RENEW_S + 1)
+            self._thread.join(timeout=self._renew_s + 1)
 
     def take(self, name: str) -> str | None:
         """Take the lease `lease:{name}`; returns its token, or None if somebody holds it."""
         token = uuid.uuid4().hex
         key = f"lease:{name}"
         # The client may repeat a SET whose answer was lost: finding our own token then means that we hold it.
-        taken = self._client.set(key, token, nx=True, px=LEASE_MS) or self._client.get(key) == token
+        taken = self._client.set(key, token, nx=True, px=self._lease_ms) or self._client.get(key) == token
         if not taken:
             return None
         with self._lock:
@@ -61,10 +62,10 @@ class Leases:
         with self._lock:
             held = dict(self._held)
         if held:
-            self._client.eval(_RENEW, len(held), *held.keys(), *held.values(), LEASE_MS)
+            self._client.eval(_RENEW, len(held), *held.keys(), *held.values(), self._lease_ms)
 
     def _renew_for_ever(self) -> None:
-        while not self._stop.wait(RENEW_S):
+        while not self._stop.wait(self._renew_s):
             try:
                 self.renew()
             except redis.RedisError:

@@ -11,7 +11,8 @@ if ARGV[5] == '' then
   redis.call('EXPIRE', KEYS[3], 120)
 else
   local now = now_ms()
-  redis.call('HSET', KEYS[5], 'kind', ARGV[7], 'state', 'queued', 'since', now, 'box', ARGV[5])
+  redis.call('HSET', KEYS[5], 'kind', ARGV[7], 'state', 'queued', 'since', now, 'box', ARGV[5],
+    'covers', string.match(KEYS[1], ':(.*)$'))
   redis.call('EXPIRE', KEYS[5], 691200)
   redis.call('ZADD', KEYS[4], 'NX', now + ARGV[6], ARGV[5])
 end

@@ -5,7 +5,7 @@
 -- ARGV  1 token  2 p  3 conversation json  4 conversation seconds  5 'p:normal'  6 ms until the sweep rings
 --       7 hand-off json, '' to leave, '-' to end  8 its seconds  9 opt-out: '', '1' (out), '0' (back)
 --       10 counters, space separated   11 n handled  then n inbox entries
---       then per reply: 'outbox' or 'answer', key (delivery:{id} or answer:{message_id}), kind, entry
+--       then per reply: 'outbox' or 'answer', key (delivery:{id} or answer:{message_id}), kind, entry, ids it covers
 -- returns {1 done | 2 was done before | 0 lease lost, messages left in the inbox}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, redis.call('LLEN', KEYS[2])} end
 local now, n = now_ms(), tonumber(ARGV[11])
@@ -19,13 +19,14 @@ if ARGV[7] == '-' then redis.call('DEL', KEYS[7])
 elseif ARGV[7] ~= '' then redis.call('SET', KEYS[7], ARGV[7], 'EX', ARGV[8]) end
 if ARGV[9] == '1' then redis.call('SET', KEYS[8], now) elseif ARGV[9] == '0' then redis.call('DEL', KEYS[8]) end
 local queued = false
-for i = 12 + n, #ARGV, 4 do
+for i = 12 + n, #ARGV, 5 do
   if ARGV[i] == 'answer' then
     redis.call('RPUSH', ARGV[i + 1], ARGV[i + 3])
     redis.call('EXPIRE', ARGV[i + 1], 120)
   else
     redis.call('RPUSH', KEYS[5], ARGV[i + 3])
-    redis.call('HSET', ARGV[i + 1], 'kind', ARGV[i + 2], 'state', 'queued', 'since', now, 'box', ARGV[5])
+    redis.call('HSET', ARGV[i + 1], 'kind', ARGV[i + 2], 'state', 'queued', 'since', now, 'box', ARGV[5],
+      'covers', ARGV[i + 4])
     redis.call('EXPIRE', ARGV[i + 1], 691200)
     queued = true
   end

@@ -1,0 +1,1 @@
+"""The door: answers Meta in milliseconds and decides nothing medical."""

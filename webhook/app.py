@@ -1,0 +1,72 @@
+"""create_app(): the only wiring of the webhook process.
+
+Run: gunicorn -c webhook/gunicorn.conf.py "webhook.app:create_app()"
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import redis
+from flask import Flask
+from shared.alerts import Alerts
+
+from shared import logs
+from shared.celery_app import Role, create_celery
+from shared.metrics import Metrics
+from shared.settings import ProcessRole, Settings, load
+from shared.state import store
+from webhook import chat, status, whatsapp
+from webhook.doorbell import Doorbell
+from webhook.intake import Intake
+
+MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta's bodies hold at most 3 MB
+REDIS_TIMEOUT_S = 0.4  # a hung Redis must cost Meta's request less than a second
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every side effect that this process can have."""
+
+    settings: Settings
+    client: redis.Redis  # short timeouts, for the webhook
+    patient_client: redis.Redis  # waits for a reply of POST /chat
+    doorbell: Doorbell
+    intake: Intake
+    metrics: Metrics
+
+
+def build_services(settings: Settings) -> Services:
+    """Open the pools and start the threads of one gunicorn worker. Contacts nobody yet."""
+    client = store.connect(settings, timeout_s=REDIS_TIMEOUT_S)
+    metrics = Metrics(client)
+    doorbell = Doorbell(create_celery(settings, Role.WEB), metrics)
+    intake = Intake(settings, client, doorbell, metrics, Alerts(settings))
+    metrics.start()
+    doorbell.start()
+    return Services(
+        settings=settings,
+        client=client,
+        patient_client=store.connect(settings, timeout_s=chat.WAIT_S + 5),
+        doorbell=doorbell,
+        intake=intake,
+        metrics=metrics,
+    )
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the Flask application; ends the process with a sentence when a setting is missing or wrong."""
+    settings = settings or load(ProcessRole.WEBHOOK)
+    logs.setup(settings.LOG_LEVEL)
+    app = Flask("webhook", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    services = build_services(settings)
+    app.extensions["services"] = services
+    app.register_blueprint(whatsapp.blueprint(services.settings, services.intake, services.metrics))
+    app.register_blueprint(chat.blueprint(services.settings, services.intake, services.patient_client))
+    app.register_blueprint(status.blueprint(services.client))
+    log.info("webhook ready", extra={"pid_port": settings.PORT, "chat": bool(settings.CHAT_API_KEY)})
+    return app

@@ -1,0 +1,102 @@
+"""From a signed body to inboxes and doorbells: returns only when every message is durably kept."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import orjson
+import redis
+
+from shared.alerts import Alerts
+from shared.checkpoints import Step, reached
+from shared.identity import candidate_ids
+from shared.messages import Identity, Message
+from shared.metrics import Metrics
+from shared.settings import Settings
+from shared.state import addresses, inbox, outbox
+from webhook.doorbell import Doorbell
+from webhook.parsing import Parsed, parse
+
+UNREADABLE_KEPT = 100
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Takes what Meta or POST /chat brings. One per process; safe for threads."""
+
+    def __init__(
+        self, settings: Settings, client: redis.Redis, doorbell: Doorbell, metrics: Metrics, alerts: Alerts
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._doorbell = doorbell
+        self._metrics = metrics
+        self._alerts = alerts
+        self._key = settings.patient_id_key
+
+    def take(self, body: bytes) -> None:
+        """Accept everything in a signed webhook body.
+
+        Raises:
+            redis.RedisError: nothing may be acknowledged; what was already accepted is recognised when it comes again.
+        """
+        try:
+            content = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            content = _loads_leniently(body)
+        if not isinstance(content, dict):
+            self._keep_unreadable(body, "not a JSON object")
+            return
+        self._take_parsed(
+            parse(content, self._settings.WHATSAPP_PHONE_NUMBER_ID, self._key, datetime.now(UTC)),
+        )
+
+    def _take_parsed(self, parsed: Parsed) -> None:
+        for change in parsed.changes:
+            before, after = candidate_ids(self._key, change.before), candidate_ids(self._key, change.after)
+            addresses.apply_change(self._client, change, before, after)
+        self.accept(parsed.messages)
+        outbox.note_statuses(self._client, parsed.statuses)
+        for item in parsed.unreadable:
+            self._keep_unreadable(json.dumps(item).encode(), "odd item")
+
+    def accept(self, messages: Sequence[tuple[Identity, Message]]) -> list[str]:
+        """Put messages into their inboxes and ring; returns the patient ids."""
+        if not messages:
+            return []
+        arrivals = [inbox.Arrival(m, identity, candidate_ids(self._key, identity)) for identity, m in messages]
+        accepted = inbox.accept(
+            self._client,
+            arrivals,
+            burst_ms=self._settings.BURST_WAIT_MS,
+            limit_per_minute=self._settings.RATE_LIMIT_PER_MINUTE,
+        )
+        reached(Step.ACCEPTED)
+        patients = [patient for _, patient in accepted]
+        self._doorbell.ring(patients)  # a duplicate rings too: the first bell may have been lost
+        return patients
+
+    def _keep_unreadable(self, body: bytes, why: str) -> None:
+        """Keep what was signed but cannot be read, for replay after a fix; bounded."""
+        kept = {"at": datetime.now(UTC).isoformat(), "why": why, "zlib": base64.b64encode(zlib.compress(body)).decode()}
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.lpush("unreadable", json.dumps(kept))
+            pipe.ltrim("unreadable", 0, UNREADABLE_KEPT - 1)
+            pipe.execute()
+        self._metrics.count("bodies_unreadable_total")
+        log.error("a signed body could not be read and was kept", extra={"why": why, "size": len(body)})
+        self._alerts.incident("unreadable", why)
+
+
+def _loads_leniently(body: bytes) -> object:
+    """Read what orjson refuses but Python accepts (lone surrogates, NaN, stray bytes); None when hopeless."""
+    try:
+        return json.loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,135 @@
+"""GET /health, /health/live, /model and /metrics: what the workers published and what the queues show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from shared.metrics import RedisCollector
+from shared.state import health
+
+FRESH_LATE_S = 30  # a message not searched for danger for so long: nobody consumes
+TURN_LATE_S = 120
+DELIVERY_LATE_S = 300
+PULSE_LATE_S = 3 * health.PULSE_S
+
+
+def judge(facts: health.Facts) -> dict[str, Any]:
+    """Decide from one look whether patients are being answered, and say what is wrong (pure).
+
+    Returns:
+        `status`: "ok"; "degraded" (answered from rules and cards, or nearly late); "down" (patients wait unanswered).
+    """
+    down, degraded = [], []
+    consuming = [w for w in facts.workers if w.get("consuming")]
+    if not facts.workers:
+        down.append("no worker is alive")
+    elif not consuming:
+        down.append("workers are alive but none consumes")
+    else:
+        stale = [q for q, age in facts.pulses.items() if age is None or age > PULSE_LATE_S]
+        if stale:
+            down.append(f"queues not consumed: {', '.join(sorted(stale))}")
+    for what, age, limit in (
+        ("messages not searched for danger", facts.oldest_fresh_s, FRESH_LATE_S),
+        ("turns late", facts.oldest_waiting_s, TURN_LATE_S),
+        ("deliveries late", facts.oldest_outgoing_s, DELIVERY_LATE_S),
+    ):
+        if age is not None and age > limit:
+            down.append(f"{what}: {age:.0f} s")
+    if facts.workers and not any(w.get("model_state") == "ready" for w in facts.workers):
+        states = sorted({str(w.get("model_state")) for w in facts.workers})
+        degraded.append(f"no model is ready ({', '.join(states)}): rules and cards answer")
+    degraded += [f"worker {name} stopped without saying good-bye" for name in facts.dead]
+    return {
+        "status": "down" if down else "degraded" if degraded else "ok",
+        "problems": down + degraded,
+        "redis": "ok",
+        "queues": {
+            "oldest_waiting_s": facts.oldest_waiting_s,
+            "oldest_outgoing_s": facts.oldest_outgoing_s,
+            "oldest_fresh_s": facts.oldest_fresh_s,
+            "consumed_s_ago": facts.pulses,
+            **facts.depths,
+        },
+        "workers_alive": len(facts.workers),
+        "workers": facts.workers,
+        "dead_workers": facts.dead,
+        "model_loaded": any(w.get("model_state") == "ready" for w in facts.workers),
+        "canary": None,  # walks the road with the operators' issue
+    }
+
+
+class QueueCollector(Collector):
+    """Depths and ages as gauges."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def collect(self) -> Any:
+        facts = health.look(self._client)
+        depth = GaugeMetricFamily("assistant_queue_depth", "Patients or items in each list", labels=["queue"])
+        for name, value in facts.depths.items():
+            depth.add_metric([name], value)
+        age = GaugeMetricFamily("assistant_queue_age_seconds", "How late the oldest item is", labels=["queue"])
+        for name, seconds in (
+            ("waiting", facts.oldest_waiting_s),
+            ("outgoing", facts.oldest_outgoing_s),
+            ("fresh", facts.oldest_fresh_s),
+        ):
+            age.add_metric([name], seconds or 0)
+        workers = GaugeMetricFamily("assistant_workers", "Workers by what they do", labels=["state"])
+        workers.add_metric(["alive"], len(facts.workers))
+        workers.add_metric(["consuming"], sum(bool(w.get("consuming")) for w in facts.workers))
+        workers.add_metric(["model_ready"], sum(w.get("model_state") == "ready" for w in facts.workers))
+        workers.add_metric(["dead"], len(facts.dead))
+        yield from (depth, age, workers)
+
+
+def blueprint(client: redis.Redis) -> Blueprint:
+    """Routes that tell operators and programs how the system is."""
+    routes = Blueprint("status", __name__)
+    registry = CollectorRegistry()
+    for collector in (QueueCollector(client), RedisCollector(client)):
+        registry._collector_to_names[collector] = []  # registered without asking it: Redis may be down now
+
+    @routes.get("/health/live")
+    def live() -> Response:
+        return jsonify(status="ok")
+
+    @routes.get("/health")
+    def whole() -> tuple[Response, int]:
+        try:
+            told = judge(health.look(client))
+        except redis.RedisError:
+            return jsonify(status="down", problems=["redis is unreachable"], redis="down"), 503
+        return jsonify(told), 503 if told["status"] == "down" else 200
+
+    @routes.get("/model")
+    def model() -> tuple[Response, int]:
+        try:
+            workers = health.look(client).workers
+        except redis.RedisError:
+            return jsonify(status="down", problems=["redis is unreachable"]), 503
+        loaded = [w["model"] for w in workers if w.get("model")]
+        states = [
+            {"worker": w.get("name"), "state": w.get("model_state"), "error": w.get("model_error")} for w in workers
+        ]
+        if not loaded:
+            return jsonify(loaded=False, workers=states), 503
+        return jsonify(loaded=True, **loaded[0], workers=states), 200
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        try:
+            return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        except redis.RedisError:
+            return Response("# redis is unreachable\n", 503, mimetype="text/plain")
+
+    return routes
