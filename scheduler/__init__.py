@@ -1,0 +1,1 @@
+"""The bell: Celery Beat and Flower. Needs only shared/."""

@@ -1,0 +1,43 @@
+"""Celery Beat's entry point, and Flower's.
+
+Run: celery -A scheduler.app beat
+     celery -A scheduler.app flower       (port 5555; asks for a password outside the demo)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from celery import Celery
+
+from scheduler.schedule import SCHEDULE
+from shared import logs
+from shared.celery_app import Role, create_celery
+from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
+
+
+def create_app(settings: Settings) -> Celery:
+    """The Celery application with the schedule; it knows task names, not tasks."""
+    celery = create_celery(settings, Role.BEAT)
+    beat_file = Path("var") / "beat" / "schedule"
+    beat_file.parent.mkdir(parents=True, exist_ok=True)
+    celery.conf.update(beat_schedule=SCHEDULE, beat_schedule_filename=str(beat_file), beat_max_loop_interval=5)
+    return celery
+
+
+def guard_flower(settings: Settings) -> None:
+    """Flower shows queues to whoever reaches it: outside the demo it does not start without a password."""
+    if settings.FLOWER_BASIC_AUTH:
+        os.environ.setdefault("FLOWER_BASIC_AUTH", settings.FLOWER_BASIC_AUTH.get_secret_value())
+    elif not settings.DEMO:
+        print("Set FLOWER_BASIC_AUTH=user:password: flower does not start without it.", file=sys.stderr)
+        raise SystemExit(CONFIG_ERROR)
+
+
+_settings = load(ProcessRole.SCHEDULER)
+logs.setup(_settings.LOG_LEVEL)
+if "flower" in sys.argv:
+    guard_flower(_settings)
+app = create_app(_settings)
