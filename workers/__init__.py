@@ -1,0 +1,1 @@
+"""The answer: the model, the decisions, the partners."""
