@@ -42,7 +42,7 @@ class Process:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509
+                preexec_fn=die_with_parent,
             )
         return self
 
@@ -91,7 +91,17 @@ def webhook(environment: dict[str, str], logs: Path) -> Process:
 
 
 def worker(environment: dict[str, str], logs: Path, name: str = "worker") -> Process:
-    arguments = ["-m", "celery", "-A", "workers.app", "worker", "-n", f"{name}@%h", "--without-gossip"]
+    arguments = [
+        "-m",
+        "celery",
+        "-A",
+        "workers.app",
+        "worker",
+        "-n",
+        f"{name}@%h",
+        "--without-gossip",
+        "--without-mingle",
+    ]
     return Process(name, arguments, environment, logs / f"{name}.log")
 
 

@@ -46,6 +46,7 @@ QUEUE_OF_TASK: dict[TaskName, QueueName] = {
     TaskName.PULSE: QueueName.OPS,
 }
 
+EXCHANGE = Exchange("assistant", type="direct")
 KEY_PREFIX = "wa:q:"  # the broker's keys share a database with ours
 
 
@@ -84,7 +85,8 @@ def _common(role: Role) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "task_create_missing_queues": False,  # a typo in a queue name must fail
-        "task_queues": [Queue(name.value) for name in QueueName],
+        # Without a key of its own each queue would be bound to the default one and get every message.
+        "task_queues": [Queue(name.value, EXCHANGE, routing_key=name.value) for name in QueueName],
         "task_default_queue": QueueName.OPS.value,
         "task_routes": {task.value: {"queue": queue.value} for task, queue in QUEUE_OF_TASK.items()},
         "broker_connection_retry": True,

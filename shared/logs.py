@@ -66,7 +66,7 @@ def setup(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # These log addresses, bodies or task arguments below warning.
+    # These log addresses, bodies or task arguments below warning, or a line per doorbell.
     for name in (
         "urllib3",
         "requests",
@@ -76,6 +76,8 @@ def setup(level: str = "INFO") -> None:
         "kombu",
         "amqp",
         "filelock",
+        "celery.worker.strategy",
+        "celery.app.trace",
         "huggingface_hub",
     ):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import redis
 from flask import Flask
-from shared.alerts import Alerts
 
 from shared import logs
+from shared.alerts import Alerts
 from shared.celery_app import Role, create_celery
 from shared.metrics import Metrics
 from shared.settings import ProcessRole, Settings, load

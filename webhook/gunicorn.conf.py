@@ -3,6 +3,8 @@
 Run: gunicorn -c webhook/gunicorn.conf.py "webhook.app:create_app()"
 """
 
+from typing import Any
+
 from shared.settings import ProcessRole, load
 
 _settings = load(ProcessRole.WEBHOOK)
@@ -20,7 +22,7 @@ loglevel = "warning"
 preload_app = False  # sockets and threads must not cross the fork
 
 
-def worker_exit(server, worker):
+def worker_exit(server: Any, worker: Any) -> None:
     """Ring the last doorbells and write the last figures before a worker leaves."""
     app = getattr(worker, "wsgi", None)
     services = app.extensions.get("services") if app is not None and hasattr(app, "extensions") else None

@@ -46,6 +46,11 @@ def judge(facts: health.Facts) -> dict[str, Any]:
     if facts.workers and not any(w.get("model_state") == "ready" for w in facts.workers):
         states = sorted({str(w.get("model_state")) for w in facts.workers})
         degraded.append(f"no model is ready ({', '.join(states)}): rules and cards answer")
+    degraded += [
+        f"danger rules of {w.get('name')} are broken, every message is an alarm: {w['danger_rules']}"
+        for w in facts.workers
+        if w.get("danger_rules", "ok") != "ok"
+    ]
     degraded += [f"worker {name} stopped without saying good-bye" for name in facts.dead]
     return {
         "status": "down" if down else "degraded" if degraded else "ok",

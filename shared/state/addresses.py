@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import redis
 
@@ -24,7 +25,7 @@ def patient_of(client: redis.Redis, ids: Sequence[str]) -> str:
 
 def learn(client: redis.Redis, patient: str, identity: Identity, ids: Sequence[str]) -> None:
     """Add what was learnt of a patient (a shared contact card, a new number); harmless when repeated."""
-    fields = {k: v for k, v in (("number", identity.number), ("user_id", identity.user_id)) if v}
+    fields: dict[Any, Any] = {k: v for k, v in (("number", identity.number), ("user_id", identity.user_id)) if v}
     with client.pipeline(transaction=True) as pipe:
         if fields:
             pipe.hset(f"address:{patient}", mapping=fields)

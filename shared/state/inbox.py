@@ -73,6 +73,7 @@ class Commit:
     handoff: str | None = None  # json; "-" ends it
     optout: bool | None = None  # True: no more proactive messages; False: back
     counters: Sequence[str] = ()
+    call: str = ""  # JSON line for the staff call list
 
 
 class CommitResult(IntEnum):
@@ -145,11 +146,11 @@ def readable(client: redis.Redis, patient: str, rows: Sequence[str]) -> list[Ent
     return entries
 
 
-def mark_searched(client: redis.Redis, newest: dict[str, datetime]) -> None:
-    """Note up to which message each patient's inbox was searched for danger signs."""
+def mark_searched(client: redis.Redis, newest: dict[str, datetime | None]) -> None:
+    """Note up to which message each patient's inbox was searched for danger signs; None: it was empty."""
     args: list[Value] = []
     for patient, received_at in newest.items():
-        args += [patient, round(received_at.timestamp() * 1000)]
+        args += [patient, round(received_at.timestamp() * 1000) if received_at else 0]
     if args:
         script("triaged")(client, ["fresh"], args)
 
@@ -213,6 +214,7 @@ def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple
         f"handoff:{patient}",
         f"optout:{patient}",
         f"delay:{patient}",
+        "calls",
     ]
     optout = "" if turn.optout is None else str(int(turn.optout))
     args: list[Value] = [
@@ -226,6 +228,7 @@ def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple
         HANDOFF_TTL_S,
         optout,
         " ".join(turn.counters),
+        turn.call,
         len(turn.entries),
         *(entry.raw for entry in turn.entries),
     ]

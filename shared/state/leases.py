@@ -11,7 +11,6 @@ import uuid
 
 import redis
 
-
 _RENEW = """
 for i, key in ipairs(KEYS) do
   if redis.call('GET', key) == ARGV[i] then redis.call('PEXPIRE', key, ARGV[#KEYS + 1]) end

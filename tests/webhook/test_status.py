@@ -39,6 +39,7 @@ FINE = health.Facts(
         ({"workers": [WORKER | {"model_state": "loading"}]}, "degraded", "no model is ready (loading)"),
         ({"workers": [WORKER | {"model_state": "failed"}, WORKER]}, "ok", None),
         ({"dead": ["w2"]}, "degraded", "worker w2 stopped"),
+        ({"workers": [WORKER | {"danger_rules": "no file"}]}, "degraded", "every message is an alarm: no file"),
         ({"oldest_fresh_s": 31.0}, "down", "not searched for danger: 31 s"),
         ({"oldest_waiting_s": 119.0}, "ok", None),
         ({"oldest_waiting_s": 500.0}, "down", "turns late"),

@@ -1,25 +1,29 @@
 -- Close a turn: handled messages out, conversation stored, replies into the outbox. All or nothing.
 -- Refused when the lease is no longer ours. Run again after a lost answer it finds its messages gone and stops.
 -- KEYS  1 lease:{p}  2 inbox:{p}  3 waiting  4 conversation:{p}  5 outbox:{p}:normal  6 outgoing
---       7 handoff:{p}  8 optout:{p}  9 delay:{p}
+--       7 handoff:{p}  8 optout:{p}  9 delay:{p}  10 calls
 -- ARGV  1 token  2 p  3 conversation json  4 conversation seconds  5 'p:normal'  6 ms until the sweep rings
 --       7 hand-off json, '' to leave, '-' to end  8 its seconds  9 opt-out: '', '1' (out), '0' (back)
---       10 counters, space separated   11 n handled  then n inbox entries
+--       10 counters, space separated  11 line for the staff call list or ''  12 n handled  then n inbox entries
 --       then per reply: 'outbox' or 'answer', key (delivery:{id} or answer:{message_id}), kind, entry, ids it covers
 -- returns {1 done | 2 was done before | 0 lease lost, messages left in the inbox}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, redis.call('LLEN', KEYS[2])} end
-local now, n = now_ms(), tonumber(ARGV[11])
-for i = 12, 11 + n do
+local now, n = now_ms(), tonumber(ARGV[12])
+for i = 13, 12 + n do
   if redis.call('LREM', KEYS[2], 1, ARGV[i]) == 0 then
-    if i == 12 then return {2, redis.call('LLEN', KEYS[2])} end
+    if i == 13 then return {2, redis.call('LLEN', KEYS[2])} end
   end
 end
 redis.call('SET', KEYS[4], ARGV[3], 'EX', ARGV[4])
 if ARGV[7] == '-' then redis.call('DEL', KEYS[7])
 elseif ARGV[7] ~= '' then redis.call('SET', KEYS[7], ARGV[7], 'EX', ARGV[8]) end
 if ARGV[9] == '1' then redis.call('SET', KEYS[8], now) elseif ARGV[9] == '0' then redis.call('DEL', KEYS[8]) end
+if ARGV[11] ~= '' then
+  redis.call('LPUSH', KEYS[10], ARGV[11])
+  redis.call('LTRIM', KEYS[10], 0, 9999)
+end
 local queued = false
-for i = 12 + n, #ARGV, 5 do
+for i = 13 + n, #ARGV, 5 do
   if ARGV[i] == 'answer' then
     redis.call('RPUSH', ARGV[i + 1], ARGV[i + 3])
     redis.call('EXPIRE', ARGV[i + 1], 120)

@@ -12,7 +12,7 @@ from shared.conversation import Conversation, Role, Turn
 from shared.messages import Channel, Delivery, DeliveryKind, Identity, Message, Reply
 from shared.state import inbox, sweep
 from shared.state.inbox import Accepted, Arrival, Commit, CommitResult, Outgoing
-from shared.state.leases import LEASE_MS, Leases
+from shared.state.leases import Leases
 
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 
@@ -107,7 +107,7 @@ def test_a_held_lease_is_renewed_and_a_forgotten_one_is_not(client: redis.Redis)
     client.pexpire("lease:p_1", 1000)
     client.pexpire("lease:p_2", 1000)
     leases.renew()
-    assert client.pttl("lease:p_1") > LEASE_MS - 1000
+    assert client.pttl("lease:p_1") > 9000
     assert client.pttl("lease:p_2") <= 1000
 
 
@@ -143,6 +143,16 @@ def test_a_message_that_arrives_during_the_turn_stays(client: redis.Redis) -> No
     assert client.zscore("waiting", "p_1") is not None
 
 
+def test_a_call_for_staff_is_written_with_the_turn(client: redis.Redis) -> None:
+    accept(client, arrival(1))
+    token = Leases(client).take("p_1") or ""
+    entries = inbox.read_desk(client, "p_1", at_most=10).entries
+    turn = Commit(entries, Conversation(), 60, call='{"why": "pedido"}')
+    inbox.commit(client, "p_1", token, turn)
+    inbox.commit(client, "p_1", token, turn)
+    assert client.lrange("calls", 0, -1) == ['{"why": "pedido"}']
+
+
 def test_release_and_look_again_are_one_step(client: redis.Redis) -> None:
     token = Leases(client).take("p_1") or ""
     accept(client, arrival(1))
@@ -157,7 +167,9 @@ def test_a_reply_for_a_caller_of_chat_waits_for_him_and_not_in_the_outbox(client
     assert client.zscore("waiting", "p_1") <= client.time()[0] * 1000 + 1000  # nobody who waits waits for silence
     token = Leases(client).take("p_1") or ""
     entries = inbox.read_desk(client, "p_1", at_most=10).entries
-    out = Outgoing(Delivery(id="d_1", reply=Reply(text="x"), created_at=NOW), answer_to="m_1", answer='{"response": "x"}')
+    out = Outgoing(
+        Delivery(id="d_1", reply=Reply(text="x"), created_at=NOW), answer_to="m_1", answer='{"response": "x"}'
+    )
     inbox.commit(client, "p_1", token, Commit(entries, Conversation(), 60, [out]))
     assert client.lpop("answer:m_1") == '{"response": "x"}'
     assert client.exists("outbox:p_1:normal") == 0
@@ -182,6 +194,13 @@ def test_searched_messages_leave_fresh_but_a_newer_one_stays(client: redis.Redis
     client.zadd("fresh", {"p_1": entries[-1].received_at.timestamp() * 1000 + 5})
     inbox.mark_searched(client, {"p_1": entries[-1].received_at})
     assert client.zscore("fresh", "p_1") is not None
+
+
+def test_a_patient_who_was_answered_before_the_search_leaves_fresh(client: redis.Redis) -> None:
+    accept(client, arrival(1))
+    client.delete("inbox:p_1")
+    inbox.mark_searched(client, {"p_1": None})
+    assert client.zscore("fresh", "p_1") is None
 
 
 def test_giving_up_sets_the_messages_aside_and_apologises_once(client: redis.Redis) -> None:

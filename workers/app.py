@@ -1,0 +1,70 @@
+"""A worker's start and end: settings -> services -> tasks. Run: celery -A workers.app worker
+
+The worker consumes from its first second: danger signs, BAJA and deliveries need no model, which loads meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_shutting_down
+
+from shared import logs
+from shared.celery_app import Role, create_celery
+from shared.settings import ProcessRole, Settings, load
+from workers import services as wiring
+from workers.sweeper import Sweeper, Vitals
+from workers.tasks import register
+
+log = logging.getLogger(__name__)
+
+
+def create_worker(settings: Settings) -> Celery:
+    """Build the Celery application of a worker; threads start with the worker, not with the import."""
+    celery = create_celery(settings, Role.WORKER)
+    services = wiring.build(settings, celery)
+    vitals = Vitals()
+    register(celery, services, vitals)
+    sweeper = Sweeper(services, vitals, f"{socket.gethostname()}-{os.getpid()}")
+
+    class Tick(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Notes every second that the consumer's event loop goes round: it stands still when the broker is gone."""
+
+        requires = {"celery.worker.components:Timer"}  # noqa: RUF012
+
+        def start(self, worker: Any) -> None:
+            self.timer = worker.timer.call_repeatedly(1.0, lambda: setattr(vitals, "ticked_at", time.monotonic()))
+
+        def stop(self, worker: Any) -> None:
+            self.timer.cancel()
+
+    celery.steps["worker"].add(Tick)
+
+    @setup_logging.connect(weak=False)
+    def configure_logs(**_: Any) -> None:
+        logs.setup(settings.LOG_LEVEL)
+
+    @worker_ready.connect(weak=False)
+    def begin(**_: Any) -> None:
+        wiring.start(services)
+        sweeper.start()
+        log.info("worker ready", extra={"alert_channels": services.alerts.channels()})
+
+    @worker_shutting_down.connect(weak=False)
+    def finish_what_is_in_hand(**_: Any) -> None:
+        services.stopping.set()
+
+    @worker_shutdown.connect(weak=False)
+    def end(**_: Any) -> None:
+        sweeper.close()
+        wiring.close(services)
+
+    return celery
+
+
+app = create_worker(load(ProcessRole.WORKER))

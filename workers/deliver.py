@@ -1,0 +1,133 @@
+"""One patient's outbox -> Graph API, head first, one lane at a time.
+
+Marked `sending` before the POST, `sent` after it. What a crash or a timeout left in between is unknown: it waits for a
+status of Meta, then the policy of claim.lua decides by kind.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+from shared.celery_app import TaskName
+from shared.checkpoints import Step, reached
+from shared.errors import AssistantError, BadCredentials, OutcomeUnknown, PartnerRefused, RetryLater
+from shared.logs import bind
+from shared.messages import Delivery, DeliveryState
+from shared.state import outbox
+from shared.state.addresses import address_of
+from shared.state.outbox import Claim, Claimed
+from workers.services import Services
+from workers.whatsapp.payloads import build
+
+log = logging.getLogger(__name__)
+
+DELIVERIES_PER_RING = 20
+TRIES = 3
+WAITS_S = (1, 5, 20, 60)
+PAIR_RATE = 131056  # too many messages to this one patient: Meta asks for 4^n seconds
+CREDENTIALS_WAIT_S = 60
+URGENT_SETTLE_S = 8
+
+
+def deliver(services: Services, patient: str, lane: str) -> None:
+    """Send what lies in one lane of a patient's outbox; leave at once if another worker does it already."""
+    name = f"{patient}:{lane}"
+    token = services.leases.take(name)
+    if token is None:
+        return
+    try:
+        with bind(patient=patient):
+            for _ in range(DELIVERIES_PER_RING):
+                if services.stopping.is_set() or not _send_next(services, patient, lane, token):
+                    break
+            if outbox.release(services.client, patient, lane, token) > 0 and not services.stopping.is_set():
+                services.ring(TaskName.DELIVER_OUTBOX, patient, lane)
+    finally:
+        services.leases.forget(name)
+
+
+def _send_next(services: Services, patient: str, lane: str, token: str) -> bool:
+    """Send the head of the lane; False when there is nothing to do now (the lease is then given back already)."""
+    settle_s = min(URGENT_SETTLE_S, services.settings.SETTLE_S) if lane == "urgent" else services.settings.SETTLE_S
+    claimed = outbox.claim(services.client, patient, lane, token, settle_ms=round(settle_s * 1000))
+    if claimed.kind is not Claim.SEND or claimed.delivery is None:
+        return False
+    delivery = claimed.delivery
+    reached(Step.CLAIMED)
+    with bind(delivery=delivery.id):
+        try:
+            wamid = _post(services, patient, delivery)
+        except AssistantError as error:
+            return _not_sent(services, patient, lane, token, claimed, error)
+        except Exception:
+            # A fault of ours before the POST: nothing was sent, so it may be tried again, three times.
+            log.exception("delivery failed")
+            return _not_sent(services, patient, lane, token, claimed, RetryLater("internal", partner_down=False))
+        reached(Step.POSTED)
+        outbox.mark_sent(services.client, patient, lane, claimed, wamid)
+        reached(Step.MARKED_SENT)
+        if delivery.asked_at:
+            services.metrics.observe("reply_seconds", max(0.0, (services.now() - delivery.asked_at).total_seconds()))
+        log.info("reply sent", extra={"kind": delivery.kind, "attempts": claimed.attempts})
+        return True
+
+
+def _post(services: Services, patient: str, delivery: Delivery) -> str:
+    if delivery.expires_at and services.now() > delivery.expires_at and not delivery.reply.template:
+        raise PartnerRefused("the 24 h window is closed", code=131047)
+    address = address_of(services.client, patient)
+    if not (address.number or address.user_id):
+        raise PartnerRefused("no address is known")
+    body = build(delivery.reply, address, delivery.id)
+    began = time.perf_counter()
+    try:
+        return services.whatsapp.send(body)
+    finally:
+        services.metrics.observe("send_seconds", time.perf_counter() - began)
+
+
+def _not_sent(services: Services, patient: str, lane: str, token: str, claimed: Claimed, error: AssistantError) -> bool:
+    """Back to the queue, unknown, or given up; True when the next delivery may be tried at once."""
+    delivery = claimed.delivery
+    if delivery is None:
+        return False
+    state, wait_s = next_state(error, claimed.attempts)
+    letter = ""
+    if state is DeliveryState.FAILED:
+        letter = json.dumps(
+            {"patient": patient, "delivery": delivery.id, "kind": delivery.kind, "why": type(error).__name__}
+            | {"code": error.code, "at": services.now().isoformat(), "entry": claimed.raw}
+        )
+    outbox.mark_unsent(
+        services.client,
+        patient,
+        lane,
+        token,
+        claimed,
+        state,
+        wait_ms=round(wait_s * 1000),
+        code="" if error.code is None else str(error.code),
+        letter=letter,
+    )
+    log.warning("reply not sent", extra={"cause": type(error).__name__, "code": error.code, "state": state})
+    if error.alert or state is DeliveryState.FAILED:
+        services.alerts.incident("send_refused", f"{type(error).__name__} {error.code or ''}".strip())
+    return state is DeliveryState.FAILED
+
+
+def next_state(error: AssistantError, attempts: int) -> tuple[DeliveryState, float]:
+    """What becomes of a delivery after `error`, and the seconds until it is looked at again (pure)."""
+    wait_s = float(WAITS_S[min(attempts, len(WAITS_S)) - 1])
+    if isinstance(error, OutcomeUnknown):
+        return DeliveryState.UNKNOWN, wait_s
+    if isinstance(error, BadCredentials):
+        return DeliveryState.QUEUED, CREDENTIALS_WAIT_S
+    if isinstance(error, RetryLater):
+        if not error.partner_down and attempts >= TRIES:
+            return DeliveryState.FAILED, 0
+        if error.code == PAIR_RATE:
+            wait_s = float(4 ** min(attempts, 4))
+        return DeliveryState.QUEUED, error.after_s if error.after_s is not None else wait_s
+    return DeliveryState.FAILED, 0

@@ -1,0 +1,185 @@
+"""One patient's waiting messages, in order, by one worker at a time: lease, read, answer, commit.
+
+A crash before the commit repeats the turn, a crash after it repeats nothing. Failures of a partner wait and do not
+count; after three failures of the turn itself its messages are set aside, the patient is told once, staff hear of it,
+and the next message has its turn.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.celery_app import TaskName
+from shared.checkpoints import Step, reached
+from shared.errors import AssistantError, ModelUnavailable, RetryLater
+from shared.logs import bind
+from shared.messages import Channel, Delivery, MessageKind, Reply
+from shared.state import inbox
+from shared.state.inbox import CommitResult, Desk, Entry, Outgoing
+from workers.answer import answer
+from workers.services import Services
+from workers.triage import WINDOW, delivery_id, window_end
+
+log = logging.getLogger(__name__)
+
+TURNS_PER_DRAIN = 10  # then others have their turn
+MESSAGES_PER_TURN = 50
+BUSY_MS = 250  # all turns taken: look again
+MODEL_POLL_MS = 1000
+TRIES = 3
+WAITS_S = (2, 10, 30, 60)  # before the next try; the last one repeats
+LONGEST_BURST = 8  # quiet times, as in accept.lua
+
+
+def drain(services: Services, patient: str) -> None:
+    """Answer what this patient wrote; leave at once if another worker does it already."""
+    if services.stopping.is_set() or not services.turns.acquire(blocking=False):
+        services.client.zadd("waiting", {patient: _in_ms(services, BUSY_MS)}, xx=True)
+        return
+    try:
+        token = services.leases.take(patient)
+        if token is None:
+            return
+        try:
+            with bind(patient=patient):
+                _drain_with_lease(services, patient, token)
+        finally:
+            services.leases.forget(patient)
+    finally:
+        services.turns.release()
+
+
+def _drain_with_lease(services: Services, patient: str, token: str) -> None:
+    reached(Step.LEASED)
+    for _ in range(TURNS_PER_DRAIN):
+        desk = inbox.read_desk(services.client, patient, at_most=MESSAGES_PER_TURN)
+        if not desk.entries:
+            break
+        if wait_ms := max(desk.delay_ms, quiet_in_ms(services, desk.entries)):
+            inbox.release(services.client, patient, token, wait_ms)
+            return
+        if not _one_turn(services, patient, token, desk) or services.stopping.is_set():
+            break
+    inbox.release(services.client, patient, token, 0)
+
+
+def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
+    """Answer the first turn on the desk; False when the patient has to wait or belongs to another worker."""
+    entries = next_turn(desk.entries)
+    with bind(message=entries[0].message.id):
+        try:
+            commit = answer(services, patient, entries, desk)
+            result, _ = inbox.commit(services.client, patient, token, commit)
+        except ModelUnavailable:
+            inbox.release(services.client, patient, token, MODEL_POLL_MS)  # loading: look again soon
+            return False
+        except AssistantError as error:
+            return _failed(services, patient, token, entries, error)
+        except Exception as error:
+            log.exception("turn failed")
+            services.alerts.incident("turn_failed", type(error).__name__)
+            return _failed(services, patient, token, entries, error)
+        reached(Step.COMMITTED)
+        if result is CommitResult.LEASE_LOST:
+            services.metrics.count("leases_lost_total")
+            log.warning("lease lost, another worker has this patient")
+            return False
+        if any(out.answer_to is None for out in commit.outgoing):
+            services.ring(TaskName.DELIVER_OUTBOX, patient, "normal")
+        ended = turn_ready_at(services, entries)
+        services.metrics.observe("turn_seconds", max(0.0, (services.now() - ended).total_seconds()))
+        return True
+
+
+def next_turn(entries: Sequence[Entry]) -> list[Entry]:
+    """The messages that are answered together (pure).
+
+    A burst of WhatsApp messages is one turn; a tap is a turn of its own, because it means one thing; each caller of
+    POST /chat waits for a reply of its own.
+    """
+
+    def alone(entry: Entry) -> bool:
+        return entry.message.kind is MessageKind.CHOICE or entry.message.channel is Channel.CHAT
+
+    if alone(entries[0]):
+        return [entries[0]]
+    turn: list[Entry] = []
+    for entry in entries:
+        if alone(entry):
+            break
+        turn.append(entry)
+    return turn
+
+
+def quiet_in_ms(services: Services, entries: Sequence[Entry]) -> int:
+    """How long until the patient has paused long enough to be answered; 0 when the turn may begin."""
+    turn = next_turn(entries)
+    left = turn_ready_at(services, turn) - services.now()
+    return max(0, round(left.total_seconds() * 1000))
+
+
+def turn_ready_at(services: Services, turn: Sequence[Entry]) -> datetime:
+    """When the burst of this turn is over."""
+    quiet = timedelta(milliseconds=services.settings.BURST_WAIT_MS)
+    if turn[0].message.channel is Channel.CHAT:
+        return turn[0].received_at
+    return min(turn[-1].received_at + quiet, max(turn[-1].received_at, turn[0].received_at + LONGEST_BURST * quiet))
+
+
+def _failed(services: Services, patient: str, token: str, entries: Sequence[Entry], error: Exception) -> bool:
+    """Wait and try again, or give the turn up. False: the patient waits now."""
+    head = entries[0].message
+    partner_down = isinstance(error, AssistantError) and error.retry and getattr(error, "partner_down", True)
+    own, partner = inbox.count_failure(services.client, head.id, own=not partner_down)
+    services.metrics.count("turns_failed_total", cause=type(error).__name__)
+    expired = bool(services.settings.LATE_MESSAGE_HOURS) and services.now() > head.at + WINDOW
+    refused = isinstance(error, AssistantError) and not error.retry
+    if own >= TRIES or expired or refused:
+        _give_up(services, patient, token, entries, type(error).__name__, can_speak=not expired)
+        return True
+    tries = partner if partner_down else own
+    wait_s = getattr(error, "after_s", None) if isinstance(error, RetryLater) else None
+    wait_s = wait_s if wait_s is not None else WAITS_S[min(tries, len(WAITS_S)) - 1]
+    log.warning("turn will be tried again", extra={"cause": type(error).__name__, "tries": tries, "wait_s": wait_s})
+    inbox.postpone(services.client, patient, token, round(wait_s * 1000), as_delay=True)
+    return False
+
+
+def _give_up(
+    services: Services, patient: str, token: str, entries: Sequence[Entry], cause: str, *, can_speak: bool
+) -> None:
+    head, last = entries[0].message, entries[-1].message
+    now = services.now()
+    letter = json.dumps(
+        {"patient": patient, "why": cause, "at": now.isoformat(), "entries": [entry.raw for entry in entries]}
+    )
+    apology = None
+    if can_speak:
+        reply = Reply(text=services.texts.get("fallo"))
+        delivery = Delivery(
+            id=delivery_id(head.id, "apology"),
+            reply=reply,
+            created_at=now,
+            expires_at=window_end(services, last.at),
+            covers=tuple(e.message.id for e in entries),
+            apology=True,
+        )
+        to_chat = head.channel is Channel.CHAT
+        answer_text = json.dumps(
+            {"response": reply.text, "intent": None, "confidence": 0.0, "action": "failed", "params": {}, "buttons": []}
+            | {"timestamp": now.isoformat()},
+            ensure_ascii=False,
+        )
+        apology = Outgoing(delivery, head.id if to_chat else None, answer_text if to_chat else "")
+    result, _ = inbox.give_up(services.client, patient, token, entries, letter, apology)
+    if result is CommitResult.DONE:
+        log.error("turn given up", extra={"cause": cause, "messages": len(entries)})
+        services.alerts.incident("dead_letter", cause)
+        services.ring(TaskName.DELIVER_OUTBOX, patient, "normal")
+
+
+def _in_ms(services: Services, ms: int) -> float:
+    return services.now().timestamp() * 1000 + ms

@@ -1,0 +1,115 @@
+"""Services: every side effect that a worker can have, in one list, passed to each function by name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import redis
+from celery import Celery
+
+from shared.alerts import Alerts
+from shared.celery_app import QUEUE_OF_TASK, Role, TaskName, create_celery
+from shared.metrics import Metrics
+from shared.settings import Settings
+from shared.state import store
+from shared.state.leases import Leases
+from shared.texts import Texts
+from workers.appointments import Appointments, build_appointments
+from workers.dialogue.decision import Known
+from workers.known import build_known
+from workers.model.holder import ModelHolder
+from workers.safety.danger import default_rules
+from workers.understanding import read_rules
+from workers.whatsapp.client import WhatsAppClient
+
+TURNS_AT_ONCE = 24  # half of the threads: doorbells and deliveries always find one free
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Built once at process start (`build`), closed once at its end (`close`)."""
+
+    settings: Settings
+    client: redis.Redis
+    celery: Celery
+    leases: Leases
+    metrics: Metrics
+    alerts: Alerts
+    texts: Texts
+    known: Known
+    appointments: Appointments
+    whatsapp: WhatsAppClient
+    model: ModelHolder
+    background: ThreadPoolExecutor  # read marks and staff alerts: nobody waits for them longer than stated
+    turns: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(TURNS_AT_ONCE))
+    stopping: threading.Event = field(default_factory=threading.Event)
+    now: Callable[[], datetime] = utc_now
+
+    def ring(self, task: TaskName, *args: object) -> None:
+        """Ring one of our own tasks; a failure is left to the sweep."""
+        try:
+            self.celery.send_task(task, args=args, queue=QUEUE_OF_TASK[task])
+        except Exception:
+            # Whatever the broker's library raises: the bell is only a bell, what matters is in Redis already.
+            self.metrics.count("doorbells_failed_total")
+
+
+def build(settings: Settings, celery: Celery | None = None) -> Services:
+    """Connect a worker's side effects; nothing is contacted yet and no thread runs.
+
+    The rule files are read here: the first message must not wait for them.
+    """
+    default_rules()
+    read_rules("hola", utc_now(), None)
+    client = store.connect(settings)
+    metrics = Metrics(client)
+    texts = Texts.load(settings)
+    appointments = build_appointments(settings)
+    alerts = Alerts(settings, post=appointments.alert)
+
+    def report_model(holder: ModelHolder) -> None:
+        if holder.failure is not None:
+            alerts.incident("model_failed", str(holder.failure))
+
+    return Services(
+        settings=settings,
+        client=client,
+        celery=celery or create_celery(settings, Role.WORKER),
+        leases=Leases(client, settings.LEASE_S),
+        metrics=metrics,
+        alerts=alerts,
+        texts=texts,
+        known=build_known(settings, texts, metrics),
+        appointments=appointments,
+        whatsapp=WhatsAppClient(settings),
+        model=ModelHolder(settings, on_change=report_model),
+        background=ThreadPoolExecutor(max_workers=8, thread_name_prefix="background"),
+    )
+
+
+def start(services: Services) -> None:
+    """Start the threads: leases, figures, and the model's loading."""
+    if broken := default_rules().broken:
+        services.alerts.incident("danger_rules_broken", broken)  # until it is mended every message is an alarm
+    services.leases.start()
+    services.metrics.start()
+    services.model.start()
+
+
+def close(services: Services) -> None:
+    """Stop the threads and write what was noted; the tasks have ended by now."""
+    services.model.close()
+    services.background.shutdown(wait=True, cancel_futures=False)
+    services.alerts.wait(2)
+    services.whatsapp.close()
+    services.appointments.close()
+    services.metrics.close()
+    services.leases.close()

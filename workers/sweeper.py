@@ -1,0 +1,133 @@
+"""The thread in every worker that makes doorbells disposable, and the one that says that the worker lives.
+
+Ten times a second: whatever is due in Redis is rung. Every three seconds: the heartbeat that /health and /model read.
+Both go on when Beat is dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from shared.celery_app import QueueName, TaskName
+from shared.state import health, sweep
+from workers.safety.danger import default_rules
+from workers.services import Services
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 0.1
+TICK_LATE_S = 15  # the consumer's own clock stands: broker lost, or the process hangs
+PATIENTS_PER_BELL = 50
+
+
+def sweep_once(services: Services) -> int:
+    """Ring for everything that is due; returns how many doorbells were rung."""
+    due = sweep.take_due(services.client)
+    for patient in due.waiting:
+        services.ring(TaskName.DRAIN_INBOX, patient)
+    for member in due.outgoing:
+        patient, _, lane = member.rpartition(":")
+        services.ring(TaskName.DELIVER_OUTBOX, patient, lane)
+    for start in range(0, len(due.fresh), PATIENTS_PER_BELL):
+        services.ring(TaskName.TRIAGE, due.fresh[start : start + PATIENTS_PER_BELL])
+    return len(due.waiting) + len(due.outgoing) + len(due.fresh)
+
+
+class Vitals:
+    """What this worker knows of its own consumer; written by the consumer, read by the heartbeat."""
+
+    def __init__(self) -> None:
+        self.ticked_at = 0.0  # monotonic; the consumer's event loop went round
+        self.consumed_at = 0.0  # monotonic; a task began
+
+    def is_consuming(self) -> bool:
+        return self.ticked_at > 0 and time.monotonic() - self.ticked_at < TICK_LATE_S
+
+
+def heartbeat(services: Services, vitals: Vitals, name: str) -> dict[str, Any]:
+    """What this worker says of itself."""
+    now = time.monotonic()
+    model = services.model
+    return {
+        "name": name,
+        "pid": os.getpid(),
+        "consuming": vitals.is_consuming(),
+        "stopping": services.stopping.is_set(),
+        "tick_age_s": round(now - vitals.ticked_at, 1) if vitals.ticked_at else None,
+        "consumed_age_s": round(now - vitals.consumed_at, 1) if vitals.consumed_at else None,
+        "model_state": model.state,
+        "model_error": model.error,
+        "model": model.info.model_dump(mode="json") if model.info else None,
+        "engine": _engine_figures(services),
+        "danger_rules": default_rules().broken or "ok",
+    }
+
+
+def _engine_figures(services: Services) -> dict[str, Any] | None:
+    """How the engine does; a growing `last_step_age_s` with waiting requests is a wedged model."""
+    stats = services.model.stats()
+    if stats is None:
+        return None
+    return {"waiting": stats.waiting, "running": stats.running, "last_step_age_s": stats.last_step_age_s}
+
+
+class Sweeper:
+    """Both threads of a worker."""
+
+    def __init__(self, services: Services, vitals: Vitals, name: str) -> None:
+        self._services = services
+        self._vitals = vitals
+        self._name = name
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._for_ever, args=(SWEEP_S, self._sweep), name="sweep", daemon=True),
+            threading.Thread(
+                target=self._for_ever, args=(health.HEARTBEAT_S, self._beat), name="heartbeat", daemon=True
+            ),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout=5)
+        try:
+            health.withdraw(self._services.client, self._name)
+        except redis.RedisError:
+            log.warning("could not say good-bye: redis is unreachable")
+
+    def _for_ever(self, every_s: float, step: Callable[[], None]) -> None:
+        failing = False
+        while True:
+            try:
+                step()
+                failing = False
+            except redis.RedisError as error:
+                if not failing:
+                    log.warning("redis is unreachable, sweeping goes on when it is back", extra={"cause": str(error)})
+                failing = True
+            except Exception:
+                log.exception("sweep failed")
+            if self._stop.wait(every_s if not failing else 1.0):
+                return
+
+    def _sweep(self) -> None:
+        if not self._services.stopping.is_set():
+            sweep_once(self._services)
+
+    def _beat(self) -> None:
+        health.publish_heartbeat(self._services.client, self._name, heartbeat(self._services, self._vitals, self._name))
+        for queue in QueueName:
+            if health.may_ring_pulse(self._services.client, queue):
+                self._services.celery.send_task(TaskName.PULSE, args=(queue.value,), queue=queue.value, expires=60)

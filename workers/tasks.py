@@ -1,0 +1,43 @@
+"""Thin Celery tasks: a name, a queue, one call. A doorbell that fails is not repeated: the sweep rings again."""
+
+from __future__ import annotations
+
+import time
+
+from celery import Celery
+
+from shared.celery_app import TaskName
+from shared.state import health
+from workers.deliver import deliver
+from workers.drain import drain
+from workers.services import Services
+from workers.sweeper import Vitals, sweep_once
+from workers.triage import triage
+
+
+def register(app: Celery, services: Services, vitals: Vitals) -> None:
+    """Give the application its tasks, bound to this process's services."""
+
+    @app.task(name=TaskName.TRIAGE)
+    def ring_triage(patients: list[str]) -> None:
+        vitals.consumed_at = time.monotonic()
+        triage(services, patients)
+
+    @app.task(name=TaskName.DRAIN_INBOX)
+    def ring_drain(patient: str) -> None:
+        vitals.consumed_at = time.monotonic()
+        drain(services, patient)
+
+    @app.task(name=TaskName.DELIVER_OUTBOX)
+    def ring_deliver(patient: str, lane: str) -> None:
+        vitals.consumed_at = time.monotonic()
+        deliver(services, patient, lane)
+
+    @app.task(name=TaskName.SWEEP)
+    def ring_sweep() -> None:
+        sweep_once(services)
+
+    @app.task(name=TaskName.PULSE)
+    def pulse(queue: str) -> None:
+        vitals.consumed_at = time.monotonic()
+        health.note_pulse(services.client, queue)
