@@ -16,6 +16,7 @@ from shared.errors import ModelUnavailable
 from shared.settings import Settings
 from workers.model.errors import ModelConfigError
 from workers.model.generation import EngineStats
+from workers.model.hub import check_name
 from workers.model.info import ModelInfo
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ class ModelHolder:
             self._on_change(self)
 
     def _become_ready(self) -> None:
+        if self._load is None:
+            check_name(self._settings.MODEL_NAME)
         # Imported here: these bring torch, which takes seconds, and belong to this thread.
         from workers.model import loader
         from workers.model.engine import Engine, Limits

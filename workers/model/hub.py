@@ -50,6 +50,16 @@ class Located:
     revision: str | None  # commit on the Hub; None for a folder
 
 
+def check_name(name: str) -> None:
+    """Refuse at once what is neither a folder nor can be a Hub id.
+
+    Raises:
+        ModelConfigError: naming the folder that is not there.
+    """
+    if not Path(name).expanduser().is_dir() and (not _HUB_ID.fullmatch(name) or name.startswith(".")):
+        raise ModelConfigError(f"MODEL_NAME: there is no folder {name}")
+
+
 def locate(
     name: str,
     revision: str | None,
@@ -69,11 +79,10 @@ def locate(
         HubUnreachable: the Hub does not answer and the cache does not hold this revision.
         ModelUnavailable: the disk is full or cannot be written.
     """
+    check_name(name)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return Located(folder, None)
-    if not _HUB_ID.fullmatch(name) or name.startswith("."):
-        raise ModelConfigError(f"MODEL_NAME: there is no folder {name}")
     source: dict[str, Any] = {"repo_id": name, "revision": revision, "cache_dir": cache_dir, "endpoint": endpoint}
     if revision and _COMMIT.fullmatch(revision) and (pinned := _cached(source)):
         return pinned  # a commit never changes: nothing to ask

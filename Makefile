@@ -1,0 +1,57 @@
+# make demo: set up and run everything on this machine.   make test: set up and test everything.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := $(shell sed -n 's/^torch==//p' requirements.lock)
+# The CPU build: a tenth of the size of the CUDA build that pip takes by default on Linux.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench train evaluate lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: setup.cfg requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing PyTorch $(TORCH) (CPU) ..."
+	@$(BIN)/python -c 'import torch, sys; sys.exit(torch.__version__.split("+")[0] != "$(TORCH)")' 2>/dev/null \
+	  || $(BIN)/pip install -q --retries 0 --timeout 10 --index-url $(TORCH_INDEX) --no-deps "torch==$(TORCH)" 2>/dev/null \
+	  || $(BIN)/pip install -q --no-deps "torch==$(TORCH)"
+	@echo "Installing the other packages ..."
+	@$(BIN)/pip install -q -c requirements.lock ".[webhook,worker,dev]"
+	@rm -rf build *.egg-info
+	@touch $@
+
+demo: $(VENV)/.installed ## start everything on loopback with simulated patients, Meta and backend (Ctrl-C stops it)
+	@$(BIN)/python -m demo
+
+test: $(VENV)/.installed check ## the whole test suite, with real Redis, workers and browser
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.installed ## format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.installed ## benchmarks: ratios against a baseline taken in the same run
+	@$(BIN)/python -m benchmarks.road
+
+train: $(VENV)/.installed ## generate the data set and train the bundled model on this CPU
+	@$(BIN)/python -m training.train
+
+evaluate: $(VENV)/.installed ## measure the bundled model on the held-out split
+	@$(BIN)/python -m training.evaluate
+
+lock: ## write the exact versions of a fresh installation to requirements.lock
+	@rm -rf var/lock && $(PYTHON) -m venv var/lock
+	@var/lock/bin/pip install -q "torch==$(TORCH)" && var/lock/bin/pip install -q ".[webhook,worker,dev]"
+	@{ echo "# Exact versions, written by 'make lock'. The torch build (CPU or CUDA) is chosen where it is installed."; \
+	   var/lock/bin/pip freeze --exclude canada-tb-assistant | sed 's/+cpu$$//' | grep -vi '^-e\|@ file'; } > requirements.lock
+	@rm -rf build *.egg-info var/lock
+
+clean: ## remove what make made here (the model cache stays)
+	rm -rf $(VENV) var build *.egg-info

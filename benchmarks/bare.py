@@ -1,0 +1,16 @@
+"""The baseline of the ack: a Flask route that reads the body and answers 200, under the webhook's gunicorn settings."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+
+def create_app() -> Flask:
+    app = Flask("bare", static_folder=None)
+
+    @app.post("/webhook/whatsapp")
+    def receive() -> Response:
+        request.get_data(cache=False)
+        return Response(status=200)
+
+    return app
