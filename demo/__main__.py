@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -20,7 +21,6 @@ import requests
 from demo import processes
 from demo.redis_server import RedisMissing, RedisServer
 
-FOLDER = processes.ROOT / "var" / "demo"
 READY_TIMEOUT_S = 120
 
 
@@ -87,9 +87,11 @@ def main() -> int:
         if is_taken(port):
             print(f"Port {port} is in use: stop what listens there, or set {name} to another port.", file=sys.stderr)
             return 1
-    logs = FOLDER / "logs"
+    folder = processes.ROOT / "var" / f"demo-{ports['PORT']}"
+    shutil.rmtree(folder, ignore_errors=True)  # the simulated world begins anew, so the state does too
+    logs = folder / "logs"
     own_redis = "REDIS_URL" not in os.environ
-    redis_server = RedisServer(FOLDER / "redis") if own_redis else None
+    redis_server = RedisServer(folder / "redis") if own_redis else None
     running: list[processes.Process] = []
     try:
         if redis_server:
@@ -104,7 +106,6 @@ def main() -> int:
             processes.flower(environment, logs, ports["FLOWER_PORT"]),
         ]
         for process in running:
-            process.log_path.unlink(missing_ok=True)
             process.start()
         page_url = f"http://127.0.0.1:{ports['SIMULATOR_PORT']}"
         problem = wait_until_ready(running, f"http://127.0.0.1:{ports['PORT']}", page_url)

@@ -78,8 +78,8 @@ def combine(text: str, now: datetime, rules: Rules, reading: Reading | None) -> 
     alternatives = list(rules.reading.alternatives)
     if reading is not None:
         alternatives += [i for i, _ in reading.alternatives if i not in alternatives]
-    others = [i for i in (*rules.reading.secondary, *(reading.secondary if reading else ())) if i is not intent]
-    secondary = tuple(dict.fromkeys(others))[:2]
+    # Second requests come from the rules alone: the model hears more of them than there are.
+    secondary = tuple(i for i in rules.reading.secondary if i is not intent)[:2]
     return Prediction(
         intent=intent,
         confidence=round(min(1.0, max(0.0, confidence)), 4),

@@ -94,9 +94,8 @@ class System:
                 problem = error
             time.sleep(0.05)
         left = {key: self.store.type(key) for key in self.store.scan_iter("*") if key.split(":")[0] in UNFINISHED}
-        ends = f"left in redis: {left}\n" + "\n".join(
-            f"--- {p.name} (running: {p.is_running()})\n{p.log()[-2500:]}" for p in self.running
-        )
+        ends = f"left in redis: {left}\n"
+        ends += "\n".join(f"--- {p.name} (running: {p.is_running()})\n{p.log()[-2500:]}" for p in self.running)
         raise AssertionError(f"not within {timeout_s} s ({problem})\n{ends}")
 
     def control(self, route: str, body: Any = None, method: str = "POST", **query: Any) -> Any:

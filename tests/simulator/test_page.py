@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,22 +9,12 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask, Response, request
-from playwright.sync_api import sync_playwright
 
 from simulator.app import Simulator
 from simulator.options import Options
 from simulator.server import Server
 
 pytestmark = pytest.mark.browser
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ASK = {
     "type": "interactive",
     "interactive": {
@@ -92,17 +80,6 @@ def simulator(assistant: Assistant) -> Iterator[Simulator]:
     with Simulator(Options(port=0, webhook_url=f"{assistant.server.url}/webhook/whatsapp")) as simulator:
         assistant.simulator_url = simulator.url
         yield simulator
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium on PATH")  # in CI a missing browser is a failure
-    with sync_playwright() as runner:
-        browser = runner.chromium.launch(executable_path=program, headless=True, args=CHROMIUM_ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
