@@ -7,7 +7,6 @@ here: replies go into the outbox with the commit, and `deliver` sends them.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -18,19 +17,19 @@ from shared.checkpoints import Step, reached
 from shared.conversation import MAX_TURNS, Appointment, Conversation, PatientRecord, Role, Turn
 from shared.errors import AssistantError, EngineBusy, ModelUnavailable, PromptTooLong, RetryLater, UnreadablePrediction
 from shared.identity import candidate_ids
-from shared.messages import Channel, Delivery, Identity, Message, MessageKind, Reply
-from shared.metrics import field
-from shared.prediction import Danger, Intent, Prediction
+from shared.messages import Channel, Identity, Message, MessageKind
+from shared.prediction import Intent, Prediction
 from shared.state import addresses
-from shared.state.inbox import Commit, Desk, Entry, Outgoing
+from shared.state.inbox import Commit, Desk, Entry
+from workers.closing import close_alarm, close_turn, close_under_handoff
 from workers.dialogue.buttons import read_choice, read_turn
 from workers.dialogue.decide import conclude, decide
-from workers.dialogue.decision import Conclusion, TurnInput
+from workers.dialogue.decision import TurnInput
 from workers.language.other_language import is_other_language
 from workers.partners import execute
 from workers.safety.guardrails import strip_control_tokens
 from workers.services import Services
-from workers.triage import danger_answer, dangerous, delivery_id, raise_alarm, window_end
+from workers.triage import dangerous
 from workers.understanding import read_rules, understand
 
 if TYPE_CHECKING:
@@ -38,10 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUSPENDED_TTL_S = 86400  # a flow interrupted by an alarm is kept a day
-PERSON_LINE_EVERY = timedelta(minutes=30)
 MODEL_DEADLINE_S = 30.0
 REPLY_TOKENS = 160
+TYPING_WITHIN = timedelta(seconds=10)
 
 
 def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Desk) -> Commit:
@@ -59,11 +57,11 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
     """
     messages = tuple(entry.message for entry in entries)
     conversation = desk.conversation or seeded(messages[-1])
-    _show_typing(services, messages[-1])
+    _show_typing(services, entries[-1])
 
     # 1. Danger first, without model or backend. Triage has usually answered already; doing it again changes nothing.
     if hits := dangerous(entries):
-        return _alarm(services, patient, entries, desk, conversation, hits)
+        return close_alarm(services, patient, entries, desk, conversation, hits)
 
     # 2. What does the patient want? A tap says it itself; a text is read by rules and model.
     identity = _identity(services, patient, messages)
@@ -71,9 +69,8 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
     text, choice_id = read_turn(messages, conversation)
     text = strip_control_tokens(text)
     if desk.handoff and not _asks_to_leave(text, now, choice_id, conversation):
-        return _under_handoff(
-            services, patient, entries, desk, conversation
-        )  # a person has this patient; BAJA always passes
+        # A person has this patient; BAJA always passes.
+        return close_under_handoff(services, patient, entries, desk, conversation)
     record, appointments = _agenda(services, identity)
     if choice_id is not None:
         prediction = read_choice(choice_id, conversation).prediction
@@ -81,7 +78,7 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
         prediction = _understand(services, entries, text, now, conversation, record, appointments)
     reached(Step.UNDERSTOOD)
     if prediction.danger is not None:  # the model saw what the rules did not
-        return _alarm(services, patient, entries, desk, conversation, [(entries[-1], prediction.danger)])
+        return close_alarm(services, patient, entries, desk, conversation, [(entries[-1], prediction.danger)])
 
     # 3. Decide, do it, and say what was done.
     turn = TurnInput(
@@ -107,7 +104,7 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
         conclusion = conclude(decision, outcome, services.known)
     if conclusion is None:
         raise AssistantError("a decision without call or conclusion")
-    return _commit(services, patient, entries, conclusion.remember(conversation), conclusion, prediction)
+    return close_turn(services, patient, entries, conclusion.remember(conversation), conclusion, prediction)
 
 
 def seeded(message: Message) -> Conversation:
@@ -130,7 +127,11 @@ def _asks_to_leave(text: str, now: datetime, choice_id: str | None, conversation
     return read_rules(text, now, None).reading.intent is Intent.BAJA
 
 
-def _show_typing(services: Services, message: Message) -> None:
+def _show_typing(services: Services, entry: Entry) -> None:
+    """Mark as read and show that we write; not again when the turn is repeated later."""
+    message = entry.message
+    if services.now() - entry.received_at > TYPING_WITHIN:
+        return
     if message.channel is Channel.WHATSAPP and message.wamid and message.kind is not MessageKind.REACTION:
         services.background.submit(services.whatsapp.mark_read, message.wamid)
 
@@ -211,135 +212,3 @@ def _understand(
 def _is_late(services: Services, message: Message) -> bool:
     limit_h = services.settings.LATE_MESSAGE_HOURS
     return bool(limit_h) and services.now() - message.at > timedelta(hours=limit_h)
-
-
-def _alarm(
-    services: Services,
-    patient: str,
-    entries: Sequence[Entry],
-    desk: Desk,
-    conversation: Conversation,
-    hits: Sequence[tuple[Entry, Danger]],
-) -> Commit:
-    """The fixed reply answers everything up to the last danger message; what came after it is a turn of its own.
-
-    A flow in progress is kept, but asks again before it acts.
-    """
-    entries = entries[: max(list(entries).index(entry) for entry, _ in hits) + 1]
-    for entry, danger in hits:
-        if entry.message.id not in desk.alarmed:
-            raise_alarm(services, patient, entry, danger)
-    flow = conversation.flow.model_copy(update={"suspended": True}) if conversation.flow else None
-    texts = [(Role.PATIENT, e.message.text) for e in entries]
-    conversation = _with_turns(conversation.model_copy(update={"flow": flow}), entries, texts)
-    outgoing: list[Outgoing] = []
-    head = entries[0].message
-    if head.channel is Channel.CHAT and all(e.message.id != head.id for e, _ in hits):
-        outgoing.append(_answer_for_chat(services, head, hits[0][1]))
-    ttl_s = SUSPENDED_TTL_S if flow else services.settings.CONVERSATION_TTL
-    return Commit(
-        entries,
-        conversation,
-        ttl_s,
-        outgoing,
-        counters=(field("turns_total", source="safety"), field("intents_total", intent=Intent.URGENCIA.value)),
-    )
-
-
-def _answer_for_chat(services: Services, message: Message, danger: Danger) -> Outgoing:
-    reply = Reply(text=services.texts.escalation(danger, staff_told=False))
-    delivery = Delivery(id=delivery_id(message.id, "danger"), reply=reply, created_at=services.now())
-    return Outgoing(delivery, message.id, danger_answer(services, reply, danger))
-
-
-def _under_handoff(
-    services: Services, patient: str, entries: Sequence[Entry], desk: Desk, conversation: Conversation
-) -> Commit:
-    """After an alarm the short reminder, every time; after asking for a person one line, at most every half hour."""
-    handoff = dict(desk.handoff or {})
-    now = services.now()
-    reply: Reply | None = None
-    renewed: str | None = None
-    if handoff.get("reason") == "alarm":
-        reply = Reply(text=services.texts.alarm_reminder(bool(handoff.get("told"))))
-    else:
-        told_at = datetime.fromisoformat(handoff.get("told_at") or handoff["at"])
-        waits = any(e.message.channel is Channel.CHAT for e in entries)  # a caller gets an answer each time
-        if waits or now - told_at >= PERSON_LINE_EVERY:
-            reply = Reply(text=services.texts.get("persona_espera"))
-            renewed = json.dumps(handoff | {"told_at": now.isoformat()})
-    # What was meant is not asked while a person has the patient.
-    prediction = Prediction(intent=Intent.HABLAR_HUMANO, confidence=1.0)
-    conclusion = Conclusion(reply=reply, flow=conversation.flow, action="handoff")
-    return _commit(
-        services, patient, entries, conclusion.remember(conversation), conclusion, prediction, handoff=renewed
-    )
-
-
-def _commit(
-    services: Services,
-    patient: str,
-    entries: Sequence[Entry],
-    conversation: Conversation,
-    conclusion: Conclusion,
-    prediction: Prediction,
-    *,
-    handoff: str | None = None,
-) -> Commit:
-    """Put together what the turn changes."""
-    now, call = services.now(), ""
-    texts = [(Role.PATIENT, e.message.text) for e in entries]
-    if conclusion.reply is not None:
-        texts.append((Role.ASSISTANT, conclusion.reply.text))
-    if conclusion.handoff is not None:
-        services.alerts.incident(f"handoff_{conclusion.handoff}", "una persona debe atender a un paciente")
-        call = json.dumps({"patient": patient, "kind": "handoff", "why": conclusion.handoff, "at": now.isoformat()})
-        if conclusion.handoff == "pedido":
-            handoff = json.dumps({"reason": "person", "at": now.isoformat(), "told_at": now.isoformat()})
-    suspended = conversation.flow is not None and conversation.flow.suspended
-    intent = conclusion.intent or prediction.intent
-    return Commit(
-        entries=entries,
-        conversation=_with_turns(conversation, entries, texts),
-        conversation_ttl_s=SUSPENDED_TTL_S if suspended else services.settings.CONVERSATION_TTL,
-        outgoing=[_outgoing(services, entries, conclusion, prediction, intent)] if conclusion.reply else [],
-        handoff=handoff,
-        optout=conclusion.optout,
-        call=call,
-        counters=(field("turns_total", source=prediction.source.value), field("intents_total", intent=intent.value)),
-    )
-
-
-def _outgoing(
-    services: Services, entries: Sequence[Entry], conclusion: Conclusion, prediction: Prediction, intent: Intent
-) -> Outgoing:
-    head, last, now = entries[0].message, entries[-1].message, services.now()
-    reply = conclusion.reply or Reply()
-    delivery = Delivery(
-        id=delivery_id(head.id, "reply"),
-        reply=reply,
-        created_at=now,
-        asked_at=entries[-1].received_at + timedelta(milliseconds=services.settings.BURST_WAIT_MS),
-        expires_at=window_end(services, last.at),
-        covers=tuple(e.message.id for e in entries),
-    )
-    if head.channel is not Channel.CHAT:
-        return Outgoing(delivery)
-    answered = {
-        "response": reply.text,
-        "intent": intent,
-        "confidence": prediction.confidence,
-        "action": conclusion.action,
-        "params": conclusion.params,
-        "buttons": [b.title for b in reply.buttons] or [row.title for row in reply.rows],
-        "timestamp": now.isoformat(),
-    }
-    return Outgoing(delivery, head.id, json.dumps(answered, ensure_ascii=False))
-
-
-def _with_turns(
-    conversation: Conversation, entries: Sequence[Entry], texts: Sequence[tuple[Role, str]]
-) -> Conversation:
-    at = entries[-1].message.at
-    turns = (*conversation.turns, *(Turn(role=role, text=text[:2000], at=at) for role, text in texts if text.strip()))
-    return conversation.model_copy(update={"turns": turns[-MAX_TURNS:]})

@@ -6,11 +6,13 @@ import asyncio
 import datetime as dt
 import email
 import email.policy
+import gc
 import logging
 import ssl
 import subprocess
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -68,6 +70,10 @@ def mail_server(**options: Any) -> Iterator[tuple[Mailbox, int]]:
         # The loop ends in stop(): connections that are still saying goodbye must be gone by then.
         asyncio.run_coroutine_threadsafe(_until_quiet(), controller.loop).result(5)
         controller.stop()
+        with warnings.catch_warnings():
+            # aiosmtpd leaves a half-closed transport to the collector; it must not be found in another test.
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 async def _until_quiet() -> None:
