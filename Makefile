@@ -29,7 +29,7 @@ demo: $(VENV)/.installed ## start everything on loopback with simulated patients
 	@$(BIN)/python -m demo
 
 test: $(VENV)/.installed check ## the whole test suite, with real Redis, workers and browser
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 4 --dist loadscope
 
 check: $(VENV)/.installed ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -33,6 +33,16 @@ URGENT_SETTLE_S = 8
 
 def deliver(services: Services, patient: str, lane: str) -> None:
     """Send what lies in one lane of a patient's outbox; leave at once if another worker does it already."""
+    if lane != "urgent" and not services.deliveries.acquire(blocking=False):
+        return  # all seats wait for Meta: the sweep rings again
+    try:
+        _deliver(services, patient, lane)
+    finally:
+        if lane != "urgent":
+            services.deliveries.release()
+
+
+def _deliver(services: Services, patient: str, lane: str) -> None:
     name = f"{patient}:{lane}"
     token = services.leases.take(name)
     if token is None:

@@ -26,7 +26,9 @@ from workers.safety.danger import default_rules
 from workers.understanding import read_rules
 from workers.whatsapp.client import WhatsAppClient
 
-TURNS_AT_ONCE = 24  # half of the threads: doorbells and deliveries always find one free
+# Of 48 threads: whatever hangs, a model, the backend or Meta, triage and urgent deliveries always find one free.
+TURNS_AT_ONCE = 24
+DELIVERIES_AT_ONCE = 16
 
 
 def utc_now() -> datetime:
@@ -48,8 +50,12 @@ class Services:
     appointments: Appointments
     whatsapp: WhatsAppClient
     model: ModelHolder
-    background: ThreadPoolExecutor  # read marks and staff alerts: nobody waits for them longer than stated
+    background: ThreadPoolExecutor  # read marks: nobody waits for them
+    alarms: ThreadPoolExecutor  # danger signs of one doorbell, told to staff side by side
     turns: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(TURNS_AT_ONCE))
+    deliveries: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(DELIVERIES_AT_ONCE)
+    )
     stopping: threading.Event = field(default_factory=threading.Event)
     now: Callable[[], datetime] = utc_now
 
@@ -91,7 +97,8 @@ def build(settings: Settings, celery: Celery | None = None) -> Services:
         appointments=appointments,
         whatsapp=WhatsAppClient(settings),
         model=ModelHolder(settings, on_change=report_model),
-        background=ThreadPoolExecutor(max_workers=8, thread_name_prefix="background"),
+        background=ThreadPoolExecutor(max_workers=4, thread_name_prefix="background"),
+        alarms=ThreadPoolExecutor(max_workers=8, thread_name_prefix="alarm"),
     )
 
 
@@ -107,7 +114,8 @@ def start(services: Services) -> None:
 def close(services: Services) -> None:
     """Stop the threads and write what was noted; the tasks have ended by now."""
     services.model.close()
-    services.background.shutdown(wait=True, cancel_futures=False)
+    services.alarms.shutdown(wait=True)
+    services.background.shutdown(wait=True, cancel_futures=True)
     services.alerts.wait(2)
     services.whatsapp.close()
     services.appointments.close()

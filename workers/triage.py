@@ -36,7 +36,7 @@ def triage(services: Services, patients: Sequence[str]) -> None:
     found = {patient: dangerous(entries) for patient, entries in inboxes.items()}
     alarmed = inbox.already_alarmed(services.client, (e.message.id for hits in found.values() for e, _ in hits))
     alarms = [
-        services.background.submit(raise_alarm, services, patient, entry, danger)
+        services.alarms.submit(raise_alarm, services, patient, entry, danger)
         for patient, hits in found.items()
         for entry, danger in hits
         if entry.message.id not in alarmed

@@ -16,3 +16,4 @@ def clinic(settings: Settings, client: redis.Redis) -> Iterator[Clinic]:
     clinic = Clinic(settings.model_copy(update={"BURST_WAIT_MS": 0}), client)
     yield clinic
     clinic.services.background.shutdown()
+    clinic.services.alarms.shutdown()

@@ -144,6 +144,7 @@ class Clinic:
             whatsapp=self.whatsapp,  # type: ignore[arg-type]
             model=self.model,  # type: ignore[arg-type]
             background=ThreadPoolExecutor(2),
+            alarms=ThreadPoolExecutor(2),
             now=lambda: self.clock(),
         )
 

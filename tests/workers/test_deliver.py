@@ -78,6 +78,18 @@ def test_outside_the_window_free_text_is_not_sent(clinic: Clinic) -> None:
     assert clinic.client.hget(key, "code") == "131047"
 
 
+def test_an_urgent_reply_finds_a_seat_when_all_others_wait_for_meta(clinic: Clinic) -> None:
+    while clinic.services.deliveries.acquire(blocking=False):
+        pass
+    queue_a_reply(clinic)
+    clinic.says("no puedo respirar")
+    clinic.triage()
+    clinic.deliver("normal")
+    assert clinic.received() == []
+    clinic.deliver("urgent")
+    assert "AHORA" in clinic.received()[0]
+
+
 def test_refused_credentials_wait_and_call_somebody(clinic: Clinic) -> None:
     queue_a_reply(clinic)
     clinic.whatsapp.errors = [BadCredentials(code=190)]
