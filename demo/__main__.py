@@ -42,9 +42,10 @@ def demo_environment(redis_url: str) -> dict[str, str]:
         "CHAT_API_KEY": "demo-chat-key",
         "PATIENT_ID_KEY": secrets.token_hex(16),
         "WEBHOOK_URL": f"http://127.0.0.1:{port}/webhook/whatsapp",
-        "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }
+    if "MODEL_NAME" not in os.environ:
+        settings["HF_HUB_OFFLINE"] = "1"  # the bundled model needs nobody
     return {name: value for name, value in settings.items() if name not in os.environ}
 
 

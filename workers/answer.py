@@ -20,7 +20,8 @@ from shared.identity import candidate_ids
 from shared.messages import Channel, Identity, Message, MessageKind
 from shared.prediction import Intent, Prediction
 from shared.state import addresses
-from shared.state.inbox import Commit, Desk, Entry
+from shared.state.inbox import Entry
+from shared.state.turns import Commit, Desk
 from workers.closing import close_alarm, close_turn, close_under_handoff
 from workers.dialogue.buttons import read_choice, read_turn
 from workers.dialogue.decide import conclude, decide

@@ -13,7 +13,8 @@ from shared.conversation import MAX_TURNS, Conversation, Role, Turn
 from shared.messages import Channel, Delivery, Message, Reply
 from shared.metrics import field
 from shared.prediction import Danger, Intent, Prediction
-from shared.state.inbox import Commit, Desk, Entry, Outgoing
+from shared.state.inbox import Entry, Outgoing
+from shared.state.turns import Commit, Desk
 from workers.dialogue.decision import Conclusion
 from workers.services import Services
 from workers.triage import danger_answer, delivery_id, raise_alarm, window_end

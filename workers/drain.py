@@ -17,8 +17,9 @@ from shared.checkpoints import Step, reached
 from shared.errors import AssistantError, ModelUnavailable, RetryLater
 from shared.logs import bind
 from shared.messages import Channel, Delivery, MessageKind, Reply
-from shared.state import inbox
-from shared.state.inbox import CommitResult, Desk, Entry, Outgoing
+from shared.state import turns
+from shared.state.inbox import Entry, Outgoing
+from shared.state.turns import CommitResult, Desk
 from workers.answer import answer
 from workers.services import Services
 from workers.triage import WINDOW, delivery_id, window_end
@@ -55,15 +56,15 @@ def drain(services: Services, patient: str) -> None:
 def _drain_with_lease(services: Services, patient: str, token: str) -> None:
     reached(Step.LEASED)
     for _ in range(TURNS_PER_DRAIN):
-        desk = inbox.read_desk(services.client, patient, at_most=MESSAGES_PER_TURN)
+        desk = turns.read_desk(services.client, patient, at_most=MESSAGES_PER_TURN)
         if not desk.entries:
             break
         if wait_ms := max(desk.delay_ms, quiet_in_ms(services, desk.entries)):
-            inbox.release(services.client, patient, token, wait_ms)
+            turns.release(services.client, patient, token, wait_ms)
             return
         if not _one_turn(services, patient, token, desk) or services.stopping.is_set():
             break
-    inbox.release(services.client, patient, token, 0)
+    turns.release(services.client, patient, token, 0)
 
 
 def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
@@ -72,9 +73,9 @@ def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
     with bind(message=entries[0].message.id):
         try:
             commit = answer(services, patient, entries, desk)
-            result, _ = inbox.commit(services.client, patient, token, commit)
+            result, _ = turns.commit(services.client, patient, token, commit)
         except ModelUnavailable:
-            inbox.release(services.client, patient, token, MODEL_POLL_MS)  # loading: look again soon
+            turns.release(services.client, patient, token, MODEL_POLL_MS)  # loading: look again soon
             return False
         except AssistantError as error:
             return _failed(services, patient, token, entries, error)
@@ -133,7 +134,7 @@ def _failed(services: Services, patient: str, token: str, entries: Sequence[Entr
     """Wait and try again, or give the turn up. False: the patient waits now."""
     head = entries[0].message
     partner_down = isinstance(error, AssistantError) and error.retry and getattr(error, "partner_down", True)
-    own, partner = inbox.count_failure(services.client, head.id, own=not partner_down)
+    own, partner = turns.count_failure(services.client, head.id, own=not partner_down)
     services.metrics.count("turns_failed_total", cause=type(error).__name__)
     expired = bool(services.settings.LATE_MESSAGE_HOURS) and services.now() > head.at + WINDOW
     refused = isinstance(error, AssistantError) and not error.retry
@@ -144,7 +145,7 @@ def _failed(services: Services, patient: str, token: str, entries: Sequence[Entr
     wait_s = getattr(error, "after_s", None) if isinstance(error, RetryLater) else None
     wait_s = wait_s if wait_s is not None else WAITS_S[min(tries, len(WAITS_S)) - 1]
     log.warning("turn will be tried again", extra={"cause": type(error).__name__, "tries": tries, "wait_s": wait_s})
-    inbox.postpone(services.client, patient, token, round(wait_s * 1000), as_delay=True)
+    turns.postpone(services.client, patient, token, round(wait_s * 1000), as_delay=True)
     return False
 
 
@@ -174,7 +175,7 @@ def _give_up(
             ensure_ascii=False,
         )
         apology = Outgoing(delivery, head.id if to_chat else None, answer_text if to_chat else "")
-    result, _ = inbox.give_up(services.client, patient, token, entries, letter, apology)
+    result, _ = turns.give_up(services.client, patient, token, entries, letter, apology)
     if result is CommitResult.DONE:
         log.error("turn given up", extra={"cause": cause, "messages": len(entries)})
         services.alerts.incident("dead_letter", cause)

@@ -1,20 +1,18 @@
 """One queue of messages per patient, answered in order by one worker at a time.
 
-`webhook` accepts; `workers` triage, take the lease, drain and commit. Every function is one round trip.
+`webhook` accepts; `workers` triage. How a turn ends stands in `shared.state.turns`. Every function is one round trip.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
 
 import redis
 
-from shared.conversation import Conversation
 from shared.messages import Delivery, Identity, Message
 from shared.state.store import Value, script
 
@@ -60,38 +58,6 @@ class Outgoing:
     delivery: Delivery
     answer_to: str | None = None  # message id
     answer: str = ""  # JSON for the caller
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """All that a turn changes, written in one step."""
-
-    entries: Sequence[Entry]
-    conversation: Conversation
-    conversation_ttl_s: int
-    outgoing: Sequence[Outgoing] = ()
-    handoff: str | None = None  # json; "-" ends it
-    optout: bool | None = None  # True: no more proactive messages; False: back
-    counters: Sequence[str] = ()
-    call: str = ""  # JSON line for the staff call list
-
-
-class CommitResult(IntEnum):
-    LEASE_LOST = 0
-    DONE = 1
-    DONE_BEFORE = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What lies before the worker who took a patient's lease."""
-
-    entries: list[Entry]
-    conversation: Conversation | None
-    handoff: dict[str, Any] | None
-    opted_out: bool
-    delay_ms: int
-    alarmed: frozenset[str] = field(default_factory=frozenset)  # message ids whose fixed reply is queued
 
 
 def accept(
@@ -175,120 +141,3 @@ def already_alarmed(client: redis.Redis, message_ids: Iterable[str]) -> set[str]
         return set()
     found = client.mget([f"alarmed:{i}" for i in ids])
     return {i for i, value in zip(ids, found, strict=True) if value}
-
-
-def read_desk(client: redis.Redis, patient: str, *, at_most: int) -> Desk:
-    """Read all that a turn starts from. Call only while holding the patient's lease."""
-    with client.pipeline(transaction=False) as pipe:
-        pipe.lrange(f"inbox:{patient}", 0, at_most - 1)
-        pipe.get(f"conversation:{patient}")
-        pipe.get(f"handoff:{patient}")
-        pipe.exists(f"optout:{patient}")
-        pipe.pttl(f"delay:{patient}")
-        rows, conversation, handoff, optout, delay_ms = pipe.execute()
-    entries = readable(client, patient, rows)
-    return Desk(
-        entries=entries,
-        conversation=Conversation.from_json(conversation) if conversation else None,
-        handoff=json.loads(handoff) if handoff else None,
-        opted_out=bool(optout),
-        delay_ms=max(0, delay_ms),
-        alarmed=frozenset(already_alarmed(client, (e.message.id for e in entries))),
-    )
-
-
-def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple[CommitResult, int]:
-    """Close a turn atomically; refused when the lease is no longer ours.
-
-    Returns:
-        What happened, and how many messages are left in the inbox.
-    """
-    box = f"{patient}:normal"
-    keys = [
-        f"lease:{patient}",
-        f"inbox:{patient}",
-        "waiting",
-        f"conversation:{patient}",
-        f"outbox:{box}",
-        "outgoing",
-        f"handoff:{patient}",
-        f"optout:{patient}",
-        f"delay:{patient}",
-        "calls",
-    ]
-    optout = "" if turn.optout is None else str(int(turn.optout))
-    args: list[Value] = [
-        token,
-        patient,
-        turn.conversation.to_json(),
-        turn.conversation_ttl_s,
-        box,
-        RING_AGAIN_MS,
-        turn.handoff or "",
-        HANDOFF_TTL_S,
-        optout,
-        " ".join(turn.counters),
-        turn.call,
-        len(turn.entries),
-        *(entry.raw for entry in turn.entries),
-    ]
-    for out in turn.outgoing:
-        if out.answer_to is not None:
-            args += ["answer", f"answer:{out.answer_to}", "", out.answer, ""]
-        else:
-            entry = f"{out.delivery.id}|{out.delivery.to_json()}"
-            covers = " ".join(out.delivery.covers)
-            args += ["outbox", f"delivery:{out.delivery.id}", out.delivery.kind, entry, covers]
-    code, left = script("commit")(client, keys, args)
-    return CommitResult(code), left
-
-
-def postpone(client: redis.Redis, patient: str, token: str, wait_ms: int, *, as_delay: bool) -> None:
-    """Give the lease back and ring again in `wait_ms`; `as_delay` also holds back messages that come meanwhile."""
-    if as_delay:
-        client.set(f"delay:{patient}", "1", px=max(1, wait_ms))
-    release(client, patient, token, wait_ms)
-
-
-def release(client: redis.Redis, patient: str, token: str, ring_ms: int) -> int:
-    """Give the lease back; returns messages left, -1 if the lease was not ours."""
-    keys = [f"lease:{patient}", f"inbox:{patient}", "waiting"]
-    return int(script("release")(client, keys, [token, patient, ring_ms]))
-
-
-def count_failure(client: redis.Redis, message_id: str, *, own: bool) -> tuple[int, int]:
-    """Count a failed turn; returns failures of this message itself, and of partners."""
-    key = f"tries:{message_id}"
-    with client.pipeline(transaction=True) as pipe:
-        pipe.hincrby(key, "own", 1 if own else 0)
-        pipe.hincrby(key, "partner", 0 if own else 1)
-        pipe.expire(key, 2 * 86400)
-        own_count, partner_count, _ = pipe.execute()
-    return own_count, partner_count
-
-
-def give_up(
-    client: redis.Redis, patient: str, token: str, entries: Sequence[Entry], letter: str, apology: Outgoing | None
-) -> tuple[CommitResult, int]:
-    """Move a turn's messages to the dead letters; the patient reads `apology` once.
-
-    Args:
-        client: state store.
-        patient: whose turn.
-        token: of the lease.
-        entries: the turn's messages.
-        letter: JSON for the `dead` list, holding what a replay needs.
-        apology: the friendly sentence, or None when nothing can be said.
-    """
-    box = f"{patient}:normal"
-    keys = [f"lease:{patient}", f"inbox:{patient}", "waiting", "dead", f"outbox:{box}", "outgoing", f"delay:{patient}"]
-    args: list[Value] = [token, patient, letter, box]
-    if apology is None:
-        args += ["none", "", ""]
-    elif apology.answer_to is not None:
-        args += ["answer", f"answer:{apology.answer_to}", apology.answer]
-    else:
-        args += ["outbox", f"delivery:{apology.delivery.id}", f"{apology.delivery.id}|{apology.delivery.to_json()}"]
-    args += [len(entries), *(entry.raw for entry in entries)]
-    code, left = script("give_up")(client, keys, args)
-    return CommitResult(code), left

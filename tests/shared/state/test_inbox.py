@@ -10,9 +10,10 @@ import redis
 
 from shared.conversation import Conversation, Role, Turn
 from shared.messages import Channel, Delivery, DeliveryKind, Identity, Message, Reply
-from shared.state import inbox, sweep
-from shared.state.inbox import Accepted, Arrival, Commit, CommitResult, Outgoing
+from shared.state import inbox, sweep, turns
+from shared.state.inbox import Accepted, Arrival, Outgoing
 from shared.state.leases import Leases
+from shared.state.turns import Commit, CommitResult
 
 NOW = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 
@@ -42,7 +43,7 @@ def test_a_message_is_accepted_once_however_often_it_comes(client: redis.Redis) 
 def test_a_batch_keeps_its_order_and_names_each_patient(client: redis.Redis) -> None:
     results = accept(client, arrival(1), arrival(2, "p_2"), arrival(3))
     assert [patient for _, patient in results] == ["p_1", "p_2", "p_1"]
-    desk = inbox.read_desk(client, "p_1", at_most=10)
+    desk = turns.read_desk(client, "p_1", at_most=10)
     assert [entry.message.id for entry in desk.entries] == ["m_1", "m_3"]
 
 
@@ -114,9 +115,9 @@ def test_a_held_lease_is_renewed_and_a_forgotten_one_is_not(client: redis.Redis)
 def test_a_commit_moves_all_at_once_and_a_repeated_one_changes_nothing(client: redis.Redis) -> None:
     accept(client, arrival(1), arrival(2))
     token = Leases(client).take("p_1") or ""
-    entries = inbox.read_desk(client, "p_1", at_most=10).entries
-    assert inbox.commit(client, "p_1", token, a_commit(entries)) == (CommitResult.DONE, 0)
-    assert inbox.commit(client, "p_1", token, a_commit(entries)) == (CommitResult.DONE_BEFORE, 0)
+    entries = turns.read_desk(client, "p_1", at_most=10).entries
+    assert turns.commit(client, "p_1", token, a_commit(entries)) == (CommitResult.DONE, 0)
+    assert turns.commit(client, "p_1", token, a_commit(entries)) == (CommitResult.DONE_BEFORE, 0)
     assert client.llen("outbox:p_1:normal") == 1
     assert client.zscore("waiting", "p_1") is None
     assert client.zscore("outgoing", "p_1:normal") is not None
@@ -126,9 +127,9 @@ def test_a_commit_moves_all_at_once_and_a_repeated_one_changes_nothing(client: r
 
 def test_a_commit_without_the_lease_changes_nothing(client: redis.Redis) -> None:
     accept(client, arrival(1))
-    entries = inbox.read_desk(client, "p_1", at_most=10).entries
+    entries = turns.read_desk(client, "p_1", at_most=10).entries
     Leases(client).take("p_1")
-    assert inbox.commit(client, "p_1", "stale-token", a_commit(entries)) == (CommitResult.LEASE_LOST, 1)
+    assert turns.commit(client, "p_1", "stale-token", a_commit(entries)) == (CommitResult.LEASE_LOST, 1)
     assert client.llen("outbox:p_1:normal") == 0
     assert client.exists("conversation:p_1") == 0
 
@@ -136,41 +137,41 @@ def test_a_commit_without_the_lease_changes_nothing(client: redis.Redis) -> None
 def test_a_message_that_arrives_during_the_turn_stays(client: redis.Redis) -> None:
     accept(client, arrival(1))
     token = Leases(client).take("p_1") or ""
-    entries = inbox.read_desk(client, "p_1", at_most=10).entries
+    entries = turns.read_desk(client, "p_1", at_most=10).entries
     accept(client, arrival(2))
-    assert inbox.commit(client, "p_1", token, a_commit(entries)) == (CommitResult.DONE, 1)
-    assert [e.message.id for e in inbox.read_desk(client, "p_1", at_most=10).entries] == ["m_2"]
+    assert turns.commit(client, "p_1", token, a_commit(entries)) == (CommitResult.DONE, 1)
+    assert [e.message.id for e in turns.read_desk(client, "p_1", at_most=10).entries] == ["m_2"]
     assert client.zscore("waiting", "p_1") is not None
 
 
 def test_a_call_for_staff_is_written_with_the_turn(client: redis.Redis) -> None:
     accept(client, arrival(1))
     token = Leases(client).take("p_1") or ""
-    entries = inbox.read_desk(client, "p_1", at_most=10).entries
+    entries = turns.read_desk(client, "p_1", at_most=10).entries
     turn = Commit(entries, Conversation(), 60, call='{"why": "pedido"}')
-    inbox.commit(client, "p_1", token, turn)
-    inbox.commit(client, "p_1", token, turn)
+    turns.commit(client, "p_1", token, turn)
+    turns.commit(client, "p_1", token, turn)
     assert client.lrange("calls", 0, -1) == ['{"why": "pedido"}']
 
 
 def test_release_and_look_again_are_one_step(client: redis.Redis) -> None:
     token = Leases(client).take("p_1") or ""
     accept(client, arrival(1))
-    assert inbox.release(client, "p_1", token, 0) == 1
+    assert turns.release(client, "p_1", token, 0) == 1
     assert client.exists("lease:p_1") == 0
     assert client.zscore("waiting", "p_1") is not None
-    assert inbox.release(client, "p_1", token, 0) == -1
+    assert turns.release(client, "p_1", token, 0) == -1
 
 
 def test_a_reply_for_a_caller_of_chat_waits_for_him_and_not_in_the_outbox(client: redis.Redis) -> None:
     accept(client, arrival(1, channel=Channel.CHAT), burst_ms=5000)
     assert client.zscore("waiting", "p_1") <= client.time()[0] * 1000 + 1000  # nobody who waits waits for silence
     token = Leases(client).take("p_1") or ""
-    entries = inbox.read_desk(client, "p_1", at_most=10).entries
+    entries = turns.read_desk(client, "p_1", at_most=10).entries
     out = Outgoing(
         Delivery(id="d_1", reply=Reply(text="x"), created_at=NOW), answer_to="m_1", answer='{"response": "x"}'
     )
-    inbox.commit(client, "p_1", token, Commit(entries, Conversation(), 60, [out]))
+    turns.commit(client, "p_1", token, Commit(entries, Conversation(), 60, [out]))
     assert client.lpop("answer:m_1") == '{"response": "x"}'
     assert client.exists("outbox:p_1:normal") == 0
 
@@ -206,10 +207,10 @@ def test_a_patient_who_was_answered_before_the_search_leaves_fresh(client: redis
 def test_giving_up_sets_the_messages_aside_and_apologises_once(client: redis.Redis) -> None:
     accept(client, arrival(1), arrival(2))
     token = Leases(client).take("p_1") or ""
-    entries = inbox.read_desk(client, "p_1", at_most=1).entries
+    entries = turns.read_desk(client, "p_1", at_most=1).entries
     apology = Outgoing(Delivery(id="d_a", reply=Reply(text="perdón"), created_at=NOW, apology=True))
-    assert inbox.give_up(client, "p_1", token, entries, '{"why": "x"}', apology) == (CommitResult.DONE, 1)
-    assert inbox.give_up(client, "p_1", token, entries, '{"why": "x"}', apology) == (CommitResult.DONE_BEFORE, 1)
+    assert turns.give_up(client, "p_1", token, entries, '{"why": "x"}', apology) == (CommitResult.DONE, 1)
+    assert turns.give_up(client, "p_1", token, entries, '{"why": "x"}', apology) == (CommitResult.DONE_BEFORE, 1)
     assert client.llen("dead") == 1
     assert client.llen("outbox:p_1:normal") == 1
 
@@ -217,7 +218,7 @@ def test_giving_up_sets_the_messages_aside_and_apologises_once(client: redis.Red
 def test_an_item_that_cannot_be_read_goes_to_the_dead_letters_and_not_in_the_way(client: redis.Redis) -> None:
     client.rpush("inbox:p_1", "1763900000000|{not json")
     accept(client, arrival(1))
-    assert [e.message.id for e in inbox.read_desk(client, "p_1", at_most=10).entries] == ["m_1"]
+    assert [e.message.id for e in turns.read_desk(client, "p_1", at_most=10).entries] == ["m_1"]
     assert client.llen("dead") == 1
     assert client.llen("inbox:p_1") == 1
 
