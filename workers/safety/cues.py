@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -97,6 +97,30 @@ class Cue:
             together = chosen + candidate
             if max(together) - min(together) <= self.window and len(set(together)) == len(together):
                 yield from self._around(together, others[1:])
+
+
+class CueIndex:
+    """Finds the cues that can match a message at all, without asking each of the hundreds.
+
+    Every cue stands under the words of its most selective obligatory step: one of them must occur.
+    """
+
+    def __init__(self, cues: Iterable[Cue]) -> None:
+        self._by_word: dict[str, list[Cue]] = {}
+        self._always: list[Cue] = []
+        for cue in cues:
+            steps = [s for phrase in cue.phrases for s in phrase if s.words and not (s.optional or s.clause_end)]
+            if not steps:
+                self._always.append(cue)
+                continue
+            for word in min(steps, key=lambda step: len(step.words)).words:
+                self._by_word.setdefault(word, []).append(cue)
+
+    def possible(self, present: Iterable[str]) -> set[int]:
+        """Return the `id` of every cue whose obligatory words all occur among the message's rule words."""
+        words = set(present)
+        found = {id(cue): cue for word in words for cue in self._by_word.get(word, ())}
+        return {key for key, cue in found.items() if cue.possible(words)} | {id(cue) for cue in self._always}
 
 
 def _phrase_matches(phrase: tuple[_Step, ...], message: Sequence[Reading]) -> Iterator[tuple[int, ...]]:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from shared.prediction import Danger, DangerCategory, Level
 from workers.language.normalise import normalise
-from workers.safety.cues import Cue, Reading
+from workers.safety.cues import Cue, CueIndex, Reading
 from workers.safety.folding import Word, fold, split_words
 from workers.safety.lexicon import Lexicon
 from workers.safety.rule_file import RuleBook, Sign, read_rule_book
-from workers.safety.scopes import find_scopes
+from workers.safety.scopes import Scopes, find_scopes
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ class DangerRules:
         self.broken = broken
         self._book = book
         if book is not None:
+            of_contexts = (cue for context in book.contexts for cue in (*context.markers, *context.unless_message))
+            self._index = CueIndex((*(cue for sign in book.signs for cue in sign.cues), *of_contexts))
             self._lexicon = Lexicon(
                 words={word for word in book.words if not word.endswith("*")},
                 stems={word[:-1] for word in book.words if word.endswith("*")},
@@ -94,10 +96,14 @@ class DangerRules:
         present = {word for _, meanings in message for word in meanings}
         if not present:
             return None
-        scopes = find_scopes(message, present, self._book.contexts, self._book.negators)
+        possible = self._index.possible(present)
+        scopes: Scopes | None = None  # found out only when a sign may be there: most messages hold none
         for sign in self._book.by_urgency:
             for cue in sign.cues:
-                if cue.possible(present) and any(not scopes.silence(at) for at in cue.matches(message)):
+                if id(cue) not in possible:
+                    continue
+                scopes = scopes or find_scopes(message, possible, self._book.contexts, self._book.negators)
+                if any(not scopes.silence(at) for at in cue.matches(message)):
                     return Danger(category=sign.category, level=sign.level)
             if self._is_only(sign.alone, message):
                 return Danger(category=sign.category, level=sign.level)

@@ -83,23 +83,23 @@ class Scopes:
 
 
 def find_scopes(
-    message: Sequence[Reading], present: set[str], contexts: Iterable[Context], negators: frozenset[str]
+    message: Sequence[Reading], possible: set[int], contexts: Iterable[Context], negators: frozenset[str]
 ) -> Scopes:
     """Mark every stretch of the message that does not speak of a present danger.
 
     Args:
         message: the words with their readings.
-        present: all rule words of the message.
+        possible: ids of the cues that can match (`CueIndex.possible`).
         contexts: the ways of not meaning danger.
         negators: rule words that a cue may use itself: "no puedo respirar".
     """
     denials = frozenset(at for at, (_, meanings) in enumerate(message) if not negators.isdisjoint(meanings))
     scopes = Scopes([[] for _ in message], denials)
     for context in contexts:
-        if any(cue.possible(present) and any(cue.matches(message)) for cue in context.unless_message):
+        if any(id(cue) in possible and any(cue.matches(message)) for cue in context.unless_message):
             continue
         for marker in context.markers:
-            if not marker.possible(present):
+            if id(marker) not in possible:
                 continue
             for positions in marker.matches(message):
                 own = set(positions)
