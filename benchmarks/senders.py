@@ -55,7 +55,7 @@ def signed_request(port: int, secret: bytes, number: int, run: str, patients: in
                                         "id": f"wamid.{run}.{number}",
                                         "timestamp": str(int(time.time())),
                                         "type": "text",
-                                        "text": {"body": "Quiero una cita mañana a las 10 para mis pastillas"},
+                                        "text": {"body": f"Quiero una cita mañana, ficha {number}"},
                                     }
                                 ],
                             },

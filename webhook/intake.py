@@ -20,6 +20,7 @@ from shared.metrics import Metrics
 from shared.settings import Settings
 from shared.state import addresses, inbox, outbox
 from webhook.doorbell import Doorbell
+from webhook.group import GroupWriter
 from webhook.parsing import Parsed, parse
 
 UNREADABLE_KEPT = 100
@@ -39,6 +40,7 @@ class Intake:
         self._metrics = metrics
         self._alerts = alerts
         self._key = settings.patient_id_key
+        self._write = GroupWriter(self._accept)
 
     def take(self, body: bytes) -> None:
         """Accept everything in a signed webhook body.
@@ -71,16 +73,19 @@ class Intake:
         if not messages:
             return []
         arrivals = [inbox.Arrival(m, identity, candidate_ids(self._key, identity)) for identity, m in messages]
-        accepted = inbox.accept(
+        accepted = self._write(arrivals)
+        reached(Step.ACCEPTED)
+        patients = [patient for _, patient in accepted]
+        self._doorbell.ring(patients)  # a duplicate rings too: the first bell may have been lost
+        return patients
+
+    def _accept(self, arrivals: Sequence[inbox.Arrival]) -> list[tuple[inbox.Accepted, str]]:
+        return inbox.accept(
             self._client,
             arrivals,
             burst_ms=self._settings.BURST_WAIT_MS,
             limit_per_minute=self._settings.RATE_LIMIT_PER_MINUTE,
         )
-        reached(Step.ACCEPTED)
-        patients = [patient for _, patient in accepted]
-        self._doorbell.ring(patients)  # a duplicate rings too: the first bell may have been lost
-        return patients
 
     def _keep_unreadable(self, body: bytes, why: str) -> None:
         """Keep what was signed but cannot be read, for replay after a fix; bounded."""

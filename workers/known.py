@@ -10,7 +10,10 @@ from shared.settings import Settings
 from shared.texts import Texts, center_facts
 from workers.dialogue.decision import Known
 from workers.dialogue.wording import load_wording
+from workers.language.normalise import words
 from workers.safety.guardrails import Facts, review
+
+SHARED_WORDS = 0.6  # of the words of a reworded card
 
 
 def build_known(settings: Settings, texts: Texts, metrics: Metrics | None = None) -> Known:
@@ -27,9 +30,18 @@ def build_known(settings: Settings, texts: Texts, metrics: Metrics | None = None
     )
 
 
+def _speaks_of(text: str, card_text: str) -> bool:
+    """True when most of what the model says is said by the card: it may reword, not answer another question."""
+    said = {word[:5] for word in words(text) if len(word) > 3}
+    card = {word[:5] for word in words(card_text)}
+    return not said or len(said & card) >= SHARED_WORDS * len(said)
+
+
 def _guardrails(values: tuple[str, ...], metrics: Metrics | None) -> Callable[[str, str], bool]:
     def approves(text: str, card_text: str) -> bool:
         broken = review(text, Facts(values=values, texts=(card_text,)))
+        if broken is None and card_text and not _speaks_of(text, card_text):
+            broken = "another_topic"
         if broken and metrics is not None:
             metrics.count("replies_blocked_total", rule=broken)
         return broken is None

@@ -10,7 +10,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `address:{p}` | hash | number, user_id: the only place where they are | 90 days |
 | `inbox:{p}` | list | accepted messages, `received_ms|json`, oldest first | none: until answered |
 | `waiting` | zset | p -> when to ring for a turn (ms) | - |
-| `fresh` | zset | p -> when its newest message not yet searched for danger came (ms) | - |
+| `fresh` | zset | p -> when its oldest message not yet searched for danger came (ms) | - |
 | `rate:{p}` | zset | message id -> time, sliding minute | 60 s |
 | `delay:{p}` | string | a retry waits; new messages do not jump it | its length |
 | `tries:{message_id}` | hash | own, partner: failures of the turn that this message heads | 2 days |

@@ -90,12 +90,25 @@ def accept(
 
 
 def unsearched(client: redis.Redis, patients: Sequence[str]) -> dict[str, list[Entry]]:
-    """Read the inboxes of several patients in one round trip, for triage."""
+    """Read, in one round trip, what of several patients was not yet searched, and the message before it.
+
+    The one before is there for a sign that is split over two messages.
+    """
     with client.pipeline(transaction=False) as pipe:
+        pipe.zmscore("fresh", list(patients))
         for patient in patients:
             pipe.lrange(f"inbox:{patient}", 0, -1)
-        found = pipe.execute()
-    return {p: readable(client, p, rows) for p, rows in zip(patients, found, strict=True)}
+        since, *found = pipe.execute()
+    return {
+        patient: readable(client, patient, rows[_first_since(rows, start) :] if start is not None else [])
+        for patient, start, rows in zip(patients, since, found, strict=True)
+    }
+
+
+def _first_since(rows: Sequence[str], since_ms: float) -> int:
+    """Index of the message before the first that came at `since_ms` or later."""
+    first = next((i for i, row in enumerate(rows) if int(row.partition("|")[0]) >= since_ms), len(rows))
+    return max(0, first - 1)
 
 
 def readable(client: redis.Redis, patient: str, rows: Sequence[str]) -> list[Entry]:

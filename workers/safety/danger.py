@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from shared.prediction import Danger, DangerCategory, Level
@@ -26,6 +26,7 @@ RULES_FILE = Path(__file__).resolve().parents[2] / "shared" / "assets" / "danger
 ESCALATE = Danger(category=DangerCategory.ESTADO_GRAVE, level=Level.EMERGENCIA)
 
 _CHUNK_CHARS = 5000  # the normaliser shortens texts beyond 8,000; danger is looked for in all of it
+_REMEMBERED_CHARS = 300
 _LONGEST_ALONE = 12  # words a bare cry for help may have around it
 _PAUSE = re.compile(r"\.{2,}|…|[\r\n]+")  # gasping "no... puedo... respirar" is one sentence
 _SPELT = re.compile(r"(?<!\w)(?:[^\W\d_][ \t]){3,}[^\W\d_](?!\w)")  # a u x i l i o
@@ -42,6 +43,7 @@ class DangerRules:
         if book is not None:
             of_contexts = (cue for context in book.contexts for cue in (*context.markers, *context.unless_message))
             self._index = CueIndex((*(cue for sign in book.signs for cue in sign.cues), *of_contexts))
+            self._cues = {id(cue): (rank, cue) for rank, sign in enumerate(book.by_urgency) for cue in sign.cues}
             self._lexicon = Lexicon(
                 words={word for word in book.words if not word.endswith("*")},
                 stems={word[:-1] for word in book.words if word.endswith("*")},
@@ -98,10 +100,11 @@ class DangerRules:
             return None
         possible = self._index.possible(present)
         scopes: Scopes | None = None  # found out only when a sign may be there: most messages hold none
-        for sign in self._book.by_urgency:
-            for cue in sign.cues:
-                if id(cue) not in possible:
-                    continue
+        candidates: dict[int, list[Cue]] = {}
+        for rank, cue in (self._cues[key] for key in possible if key in self._cues):
+            candidates.setdefault(rank, []).append(cue)
+        for rank, sign in enumerate(self._book.by_urgency):
+            for cue in candidates.get(rank, ()):
                 scopes = scopes or find_scopes(message, possible, self._book.contexts, self._book.negators)
                 if any(not scopes.silence(at) for at in cue.matches(message)):
                     return Danger(category=sign.category, level=sign.level)
@@ -165,5 +168,13 @@ def default_rules() -> DangerRules:
 
 
 def find_danger(text: str) -> Danger | None:
-    """Return the most urgent danger sign of a message by the default rules, or None. Never raises."""
+    """Return the most urgent danger sign of a message by the default rules, or None. Never raises.
+
+    Remembers short texts: triage and the turn search the same message, and patients often write the same words.
+    """
+    return _remembered(text) if len(text) <= _REMEMBERED_CHARS else default_rules().find(text)
+
+
+@lru_cache(4096)
+def _remembered(text: str) -> Danger | None:
     return default_rules().find(text)

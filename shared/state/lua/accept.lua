@@ -1,7 +1,7 @@
 -- Accept one message, once. A repeated call (Meta's or the client's own) changes nothing and names the patient.
 -- KEYS  1 seen:{message_id}   string  was it accepted before
 --       2 waiting             zset    p -> when to ring for a turn
---       3 fresh               zset    p -> newest message not searched for danger
+--       3 fresh               zset    p -> oldest message not searched for danger
 -- ARGV  1 message json  2 message id  3 seconds to remember it  4 quiet time of a burst, ms (0: answer now)
 --       5 messages allowed per minute  6 number or ''  7 user id or ''  8 seconds to keep the address
 --       9.. candidate patient ids, the surest first (user id, then number)
@@ -43,7 +43,7 @@ end
 
 local inbox = 'inbox:' .. p
 redis.call('RPUSH', inbox, string.format('%d|%s', now, ARGV[1]))
-redis.call('ZADD', KEYS[3], now, p)
+redis.call('ZADD', KEYS[3], 'NX', now, p)
 local delayed = redis.call('PTTL', 'delay:' .. p)
 if delayed > 0 then
   redis.call('ZADD', KEYS[2], 'NX', now + delayed, p)
