@@ -46,6 +46,12 @@ def envelope(*messages: object, statuses: list[object] | None = None) -> bytes:
     return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).encode()
 
 
+@pytest.fixture(autouse=True)
+def _keep_the_logging_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """create_app() configures the whole process; here that process is the test run."""
+    monkeypatch.setattr("webhook.app.logs.setup", lambda level: None)
+
+
 @pytest.fixture
 def app_settings(redis_server: RedisServer) -> Settings:
     return Settings(
