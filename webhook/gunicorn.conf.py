@@ -12,7 +12,7 @@ _settings = load(ProcessRole.WEBHOOK)
 bind = f"{_settings.HOST}:{_settings.PORT}"
 workers = 2
 # Greenlets: a request that waits for Redis, or for a reply of POST /chat, costs no thread. With threads the same code
-# answered half as many requests a second, because each round trip is a fight for the interpreter's lock.
+# answered half to two thirds as many a second, because each round trip is a fight for the interpreter's lock.
 worker_class = "gevent"
 worker_connections = 1000
 reuse_port = True  # the kernel spreads connections evenly; without it one worker takes most of them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from hypothesis import given
@@ -155,7 +156,8 @@ def test_a_written_clock_after_noon_is_read_as_written(hour: int, minute: int) -
 
 @given(st.text(max_size=200))
 def test_any_text_is_survived(text: str) -> None:
-    resolve(text, at(dt.date(2026, 11, 23)))
+    when = resolve(text, at(dt.date(2026, 11, 23)))
+    assert when.time is None or re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", when.time)
 
 
 @pytest.mark.parametrize(

@@ -69,4 +69,5 @@ def test_an_intent_keeps_only_its_own_slots(now: dt.datetime) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_survived(text: str) -> None:
-    extract(text, dt.datetime(2026, 11, 23, 9, tzinfo=LA_PAZ))
+    slots = extract(text, dt.datetime(2026, 11, 23, 9, tzinfo=LA_PAZ))
+    assert Slots.model_validate(slots.model_dump()) == slots  # whatever was read keeps the contract's formats
