@@ -139,6 +139,7 @@ class Delivery(Frozen):
     expires_at: datetime | None = None  # the patient's 24 h window: after it only a template may be sent
     covers: tuple[str, ...] = ()  # ids of the messages this reply answers
     apology: bool = False  # says that we gave up; written at most once per message
+    through_handoff: bool = False  # may be sent although a person has the patient; other replies are then dropped
 
 
 class DeliveryState(StrEnum):
@@ -147,6 +148,7 @@ class DeliveryState(StrEnum):
     UNKNOWN = "unknown"  # may have been sent: crash or timeout while sending
     SENT = "sent"
     FAILED = "failed"
+    DROPPED = "dropped"  # written before a person took the patient over, not sent after it
 
 
 class StatusUpdate(Frozen):

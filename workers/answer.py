@@ -10,6 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from shared.messages import Channel, Identity, Message, MessageKind
 from shared.prediction import Intent, Prediction
 from shared.state import addresses
 from shared.state.inbox import Entry
-from shared.state.turns import Commit, Desk
+from shared.state.turns import Commit, Desk, handed_over
 from workers.closing import close_alarm, close_turn, close_under_handoff
 from workers.dialogue.buttons import read_choice, read_turn
 from workers.dialogue.decide import conclude, decide
@@ -100,6 +101,8 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
         raise RetryLater("the appointments backend is unreachable")
     conclusion = decision.conclusion
     if decision.call is not None:
+        if taken := handed_over(services.client, patient):  # an alarm came meanwhile: nothing is booked now
+            return close_under_handoff(services, patient, entries, replace(desk, handoff=taken), conversation)
         outcome = execute(services, identity, decision.call)
         reached(Step.BACKEND_CALLED)
         conclusion = conclude(decision, outcome, services.known)

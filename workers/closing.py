@@ -80,7 +80,7 @@ def close_under_handoff(
             renewed = json.dumps(handoff | {"told_at": now.isoformat()})
     # What was meant is not asked while a person has the patient.
     prediction = Prediction(intent=Intent.HABLAR_HUMANO, confidence=1.0)
-    conclusion = Conclusion(reply=reply, flow=conversation.flow, action="handoff")
+    conclusion = Conclusion(reply=reply, flow=conversation.flow, action="handoff")  # passes: it says who has them
     return close_turn(
         services, patient, entries, conclusion.remember(conversation), conclusion, prediction, handoff=renewed
     )
@@ -132,6 +132,8 @@ def _outgoing(
         asked_at=entries[-1].received_at + timedelta(milliseconds=services.settings.BURST_WAIT_MS),
         expires_at=window_end(services, last.at),
         covers=tuple(e.message.id for e in entries),
+        # The words that hand over, the reminder of it, and the answer to BAJA.
+        through_handoff=conclusion.action == "handoff" or conclusion.optout is True,
     )
     if head.channel is not Channel.CHAT:
         return Outgoing(delivery)

@@ -36,7 +36,7 @@ class Claimed:
 def claim(client: redis.Redis, patient: str, lane: str, token: str, *, settle_ms: int) -> Claimed:
     """Mark the head of a lane as being sent by `token` and return it, or say why there is nothing to send."""
     box = f"{patient}:{lane}"
-    keys = [f"lease:{box}", f"outbox:{box}", "outgoing", "calls"]
+    keys = [f"lease:{box}", f"outbox:{box}", "outgoing", "calls", f"handoff:{patient}"]
     kind, *rest = script("claim")(client, keys, [token, box, settle_ms, patient])
     if kind != Claim.SEND:
         return Claimed(Claim(kind))

@@ -70,6 +70,12 @@ def read_desk(client: redis.Redis, patient: str, *, at_most: int) -> Desk:
     )
 
 
+def handed_over(client: redis.Redis, patient: str) -> dict[str, Any] | None:
+    """Return the hand-off as it is now, or None: an alarm may have come since the desk was read."""
+    handoff = client.get(f"handoff:{patient}")
+    return json.loads(handoff) if handoff else None
+
+
 def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple[CommitResult, int]:
     """Close a turn atomically; refused when the lease is no longer ours.
 

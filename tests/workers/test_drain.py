@@ -257,3 +257,37 @@ def test_when_all_turns_are_taken_the_patient_is_looked_at_again(clinic: Clinic)
     clinic.drain()
     assert clinic.left() == 1
     assert clinic.client.zscore("waiting", clinic.patient) is not None
+
+
+def test_nothing_is_booked_when_an_alarm_comes_while_the_turn_is_thought_about(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.says("quiero una cita el proximo martes a las 10")
+    clinic.answered()
+    real = clinic.agenda.of_patient
+
+    def alarmed_meanwhile(phone: str) -> object:
+        clinic.client.set(f"handoff:{clinic.patient}", json.dumps({"reason": "alarm", "told": True}))
+        return real(phone)
+
+    monkeypatch.setattr(clinic.agenda, "of_patient", alarmed_meanwhile)
+    clinic.says("si")
+    assert "quedó registrado" in clinic.answered()[-1]
+    assert clinic.agenda.visits == []
+
+
+def test_a_reply_still_in_the_outbox_when_an_alarm_comes_is_never_sent(clinic: Clinic) -> None:
+    clinic.says("quiero una cita el proximo martes a las 10")
+    clinic.drain()  # answered, not yet delivered
+    clinic.says("no puedo respirar")
+    received = clinic.answered()
+    assert len(received) == 1
+    assert "AHORA" in received[0]
+
+
+def test_leaving_is_confirmed_although_a_person_has_the_patient(clinic: Clinic) -> None:
+    clinic.says("quiero hablar con una persona")
+    clinic.answered()
+    clinic.says("BAJA")
+    assert "ya no le enviaremos" in clinic.answered()[-1]
+    assert clinic.client.exists(f"optout:{clinic.patient}")

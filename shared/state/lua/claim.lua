@@ -1,12 +1,14 @@
 -- Choose what to send next from one lane of a patient's outbox, and mark it `sending` by this token.
--- KEYS  1 lease:{p}:{lane}  2 outbox:{p}:{lane}  3 outgoing  4 calls
+-- KEYS  1 lease:{p}:{lane}  2 outbox:{p}:{lane}  3 outgoing  4 calls  5 handoff:{p}
 -- ARGV  1 token  2 'p:lane'  3 ms that an unknown send waits for its status  4 p
 -- uses  delivery:{id} hash {kind, state, by, since, attempts, resends}; metrics
 -- An unknown send (crash or timeout): settled by a status, else a reply once more, danger up to five times, a reminder
 -- never; what is left goes on the call list.
+-- Once a person has the patient, a reply that was begun before is dropped: only what is marked `through_handoff` goes out.
 -- returns {'send', entry, attempts} | {'empty'} | {'wait'} | {'lost'}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local now = now_ms()
+local handed_over = redis.call('EXISTS', KEYS[5]) == 1
 while true do
   local entry = redis.call('LINDEX', KEYS[2], 0)
   if not entry then
@@ -25,6 +27,12 @@ while true do
     redis.call('HSET', key, 'state', 'unknown', 'since', now)
     count('unknown_sends_total|kind=' .. kind)
     state, f[3] = 'unknown', now
+  end
+  if handed_over and kind == 'reply' and (state == 'queued' or state == 'unknown')
+    and not cjson.decode(string.match(entry, '|(.*)$')).through_handoff then
+    redis.call('HSET', key, 'state', 'dropped', 'since', now)
+    count('sends_total|outcome=dropped_under_handoff')
+    state = 'dropped'
   end
   local send = state == 'queued'
   if state == 'unknown' then

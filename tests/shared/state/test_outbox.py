@@ -159,3 +159,31 @@ def test_the_urgent_lane_does_not_wait_for_an_unsettled_reply(client: redis.Redi
     claimed = Sender(client, "urgent").claim()
     assert claimed.delivery is not None
     assert claimed.delivery.id == "d_2"
+
+
+def test_a_reply_begun_before_a_person_took_over_is_dropped_and_the_hand_off_itself_is_said(
+    client: redis.Redis,
+) -> None:
+    put(client, "d_before")
+    put(client, "d_reminder", kind=DeliveryKind.REMINDER)
+    through = Delivery(id="d_hand", reply=Reply(text="ya viene"), created_at=NOW, through_handoff=True)
+    client.rpush("outbox:p_1:normal", f"{through.id}|{through.to_json()}")
+    client.set("handoff:p_1", "{}")
+    sender = Sender(client)
+    sent = []
+    while (claimed := sender.claim()).kind is Claim.SEND and claimed.delivery:
+        sent.append(claimed.delivery.id)
+        outbox.mark_sent(client, "p_1", "normal", claimed, f"wamid.{claimed.delivery.id}")
+    assert sent == ["d_reminder", "d_hand"]
+    assert client.hget("delivery:d_before", "state") == DeliveryState.DROPPED
+    assert client.hget("metrics", "sends_total|outcome=dropped_under_handoff") == "1"
+
+
+def test_an_unknown_reply_is_not_repeated_once_a_person_took_over(client: redis.Redis) -> None:
+    put(client, "d_1")
+    first = Sender(client)
+    first.claim()
+    first.crash()
+    client.set("handoff:p_1", "{}")
+    assert Sender(client).claim(settle_ms=0).kind is Claim.EMPTY
+    assert client.hget("delivery:d_1", "state") == DeliveryState.DROPPED
