@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     MODEL_NAME: str = str(BUNDLED_MODEL)
     MODEL_REVISION: str | None = None
     HF_TOKEN: SecretStr | None = None
+    HF_ENDPOINT: str | None = None  # a mirror of the Hub; none is the Hub itself
     MODEL_CACHE_DIR: Path = Path("models")
     MODEL_DEVICE: Literal["auto", "cpu", "cuda"] = "auto"
     MODEL_PRECISION: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
@@ -106,9 +107,11 @@ class Settings(BaseSettings):
             raise ValueError(f"must start with one of {', '.join(s + '://' for s in schemes)}")
         return value
 
-    @field_validator("WHATSAPP_API_URL", "SEGUIMIENTO_SERVICE_URL")
+    @field_validator("WHATSAPP_API_URL", "SEGUIMIENTO_SERVICE_URL", "HF_ENDPOINT")
     @classmethod
-    def _http_url(cls, value: str) -> str:
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not re.match(r"^https?://[^/\s]+", value):
             raise ValueError("must be an address such as https://host")
         return value.rstrip("/")

@@ -37,6 +37,7 @@ class ModelHolder:
         self,
         settings: Settings,
         load: Callable[[Settings], LoadedModel] | None = None,
+        check: Callable[[Reader, bool], object] | None = None,
         on_change: Callable[[ModelHolder], None] | None = None,
         retry_s: tuple[float, ...] = RETRY_S,
     ) -> None:
@@ -44,12 +45,14 @@ class ModelHolder:
 
         Args:
             load: `loader.load` unless a test brings its own.
+            check: the release gate, `gate.check`, unless a test brings its own.
             on_change: called in the loading thread after each change of `state`, for instance to end the process
                 when `failure` is a ModelConfigError.
             retry_s: seconds between tries when the failure says `retry`.
         """
         self._settings = settings
         self._load = load
+        self._check = check
         self._on_change = on_change
         self._retry_s = retry_s
         self._state: State = "loading"
@@ -122,7 +125,9 @@ class ModelHolder:
         try:
             self._become_ready()
         except ModelUnavailable as error:
-            self._failure = error
+            # Kept for good: what it remembers of the stack would keep a refused model in memory.
+            error.__cause__ = error.__context__ = None
+            self._failure = error.with_traceback(None)
         except Exception as error:  # a library's surprise must not leave the state at "loading" for ever
             log.exception("loading the model failed")
             self._failure = ModelUnavailable(f"loading the model failed ({type(error).__name__})")
@@ -139,7 +144,7 @@ class ModelHolder:
         if self._load is None:
             check_name(self._settings.MODEL_NAME)
         # Imported here: these bring torch, which takes seconds, and belong to this thread.
-        from workers.model import loader
+        from workers.model import gate, loader
         from workers.model.engine import Engine, Limits
         from workers.model.reader import Reader
 
@@ -147,6 +152,17 @@ class ModelHolder:
         if self._closing.is_set():
             return
         limits = Limits(max_batch=32) if loaded.info.device == "cuda" else Limits()
-        self._engine = Engine(loaded.forward, limits).start()
-        self._info, self._failure = loaded.info, None
-        self._reader = Reader(loaded, self._engine, loaded.calibration)
+        engine = Engine(loaded.forward, limits).start()
+        reader = Reader(loaded, engine, loaded.calibration)
+        try:
+            verdict = (self._check or gate.check)(reader, loaded.info.tagged)
+        except BaseException:
+            engine.close(drain=False)
+            raise
+        if self._closing.is_set():
+            engine.close(drain=False)
+            return
+        log.info(f"release gate passed: {verdict}")
+        self._engine, self._failure = engine, None
+        self._info = loaded.info.model_copy(update={"gate": str(verdict)})
+        self._reader = reader

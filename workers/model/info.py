@@ -19,4 +19,5 @@ class ModelInfo(Frozen):
     memory_mb: float  # resident set of the process after loading
     tagged: bool  # writes the tagged answer; else bare sentences or JSON
     chat_template: bool
+    gate: str | None = None  # what the release gate found, such as "25 of 25 right"
     since: dt.datetime

@@ -1,12 +1,14 @@
 """MODEL_NAME -> a model that has shown that it works, with its tokenizer. Called by `holder` in its loading thread.
 
-Runs no code from a repository: `trust_remote_code` is off, and old `.bin` weights are read with `weights_only=True`.
+Runs no code from a repository: `trust_remote_code` is off, and old `.bin` weights are read with `weights_only=True`
+and kept as safetensors (`conversion`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
+import pickle
 import sys
 import time
 from dataclasses import dataclass
@@ -20,9 +22,10 @@ from shared.errors import ModelUnavailable
 from shared.settings import BUNDLED_MODEL, Settings
 from shared.tags import SPECIAL_TOKENS
 from workers.model.calibration import Calibration, load_calibration
+from workers.model.conversion import convert, refusal
 from workers.model.errors import ModelConfigError
 from workers.model.forward import TransformersForward
-from workers.model.hub import Located, has_weights, locate
+from workers.model.hub import Located, has_safetensors, has_weights, locate
 from workers.model.info import ModelInfo
 from workers.model.memory import resident_mb
 from workers.model.threads import set_threads
@@ -44,14 +47,14 @@ class LoadedModel:
     info: ModelInfo
 
 
-def load(settings: Settings, endpoint: str | None = None) -> LoadedModel:
+def load(settings: Settings) -> LoadedModel:
     """Find, load and try the model that the settings name; log one line that says what it is.
 
     Blocks for seconds to minutes. Sets torch's threads for the whole process.
 
     Raises:
         ModelConfigError: a setting must change (see `errors`).
-        HubUnreachable: worth another try later.
+        HubUnreachable, DiskFull: worth another try later.
         ModelUnavailable: the files are damaged or the model fails its self-test.
     """
     begun, memory_before = time.monotonic(), resident_mb()
@@ -59,7 +62,8 @@ def load(settings: Settings, endpoint: str | None = None) -> LoadedModel:
     device = choose_device(settings.MODEL_DEVICE)
     precision = choose_precision(settings.MODEL_PRECISION, device)
     token = settings.HF_TOKEN.get_secret_value() if settings.HF_TOKEN else None
-    located = locate(settings.MODEL_NAME, settings.MODEL_REVISION, token, settings.MODEL_CACHE_DIR, endpoint)
+    name, revision = settings.MODEL_NAME, settings.MODEL_REVISION
+    located = locate(name, revision, token, settings.MODEL_CACHE_DIR, settings.HF_ENDPOINT)
     name = "bundled" if located.folder == BUNDLED_MODEL else settings.MODEL_NAME
     tokenizer = _load_tokenizer(located, name)
     model = _load_weights(located, name, _DTYPES[precision]).to(device).eval()
@@ -160,7 +164,9 @@ def _load_tokenizer(located: Located, name: str) -> Any:
 
 
 def _load_weights(located: Located, name: str, dtype: torch.dtype) -> Any:
-    safetensors = next(located.folder.glob("*.safetensors"), None) is not None
+    safetensors = has_safetensors(located.folder)
+    if not safetensors and located.revision:  # a folder that somebody gave is read as it is
+        safetensors = convert(located.folder, name)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             located.folder,
@@ -173,6 +179,8 @@ def _load_weights(located: Located, name: str, dtype: torch.dtype) -> Any:
         )
     except ValueError as error:
         raise ModelConfigError(f"MODEL_NAME: {name} is no causal language model that runs without own code") from error
+    except pickle.UnpicklingError as error:
+        raise ModelUnavailable(refusal(name)) from error
     except Exception as error:  # the readers of weights raise their own types for each kind of damage
         raise ModelUnavailable(f"the weights of {name} cannot be read ({type(error).__name__})") from error
     model, found = loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast  #
 from shared.prompt import END_OF_TEXT, PROMPT_TOKENS
 from shared.settings import Settings
 from shared.tags import SPECIAL_TOKENS
+from tests.workers.model.hub_server import HubServer, Repo
 
 CONTEXT = 1024
+NAME = "clinic/gpt2"
+FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 1000, "tokenizer.json": b'{"a": 1}'}
 
 
 def build_tokenizer(special_tokens: tuple[str, ...] = SPECIAL_TOKENS) -> Any:
@@ -47,9 +51,15 @@ def build_model(vocab_size: int, seed: int = 0) -> Any:
     return model.eval()
 
 
-def save_model(folder: Path, tokenizer: Any = None, seed: int = 0) -> Path:
+def save_model(folder: Path, tokenizer: Any = None, seed: int = 0, silent: bool = False) -> Path:
+    """Write a model that loads from its folder; a silent one ends every answer before it begins."""
     tokenizer = tokenizer or build_tokenizer()
-    build_model(len(tokenizer), seed).save_pretrained(folder)
+    model = build_model(len(tokenizer), seed)
+    if silent:
+        # All positions look alike to the last layer, and what they look like is end-of-text.
+        model.transformer.ln_f.weight.data.zero_()
+        model.transformer.ln_f.bias.data = 100 * model.transformer.wte.weight.data[tokenizer.eos_token_id].clone()
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -84,3 +94,12 @@ def settings_for(tmp_path: Path) -> Any:
         return Settings(_env_file=None, MODEL_NAME=str(name), **given)
 
     return build
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on loopback with one empty repository, NAME."""
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with HubServer() as server:
+        server.repos[NAME] = Repo()
+        yield server

@@ -1,38 +1,26 @@
-"""A Hub on loopback: the routes a download needs, with branches, tags, private repositories and faults.
+"""A Hub on loopback: what a download and an upload need, with tags, private repositories, tokens and faults.
 
-Errors carry X-Error-Code as the real Hub's do; the client library decides by it.
+Errors carry X-Error-Code as the real Hub's do; the client library decides by it. Large files are served by a redirect
+to another host name, as the Hub does with its CDN: no token may go there. Uploads are in `hub_upload`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import TracebackType
-from typing import Any
 
+from tests.workers.model import hub_upload
+from tests.workers.model.hub_http import send, send_json
+from tests.workers.model.hub_repo import Repo, checksum, is_large, sha256, sibling, tree_entry
 
-class Repo:
-    """Files by commit; branches and tags point at commits."""
+__all__ = ["HubServer", "Repo"]
 
-    def __init__(self, token: str | None = None) -> None:
-        self.token = token
-        self.commits: dict[str, dict[str, bytes]] = {}
-        self.refs: dict[str, str] = {}
-
-    def commit(self, files: dict[str, bytes], *refs: str) -> str:
-        content = b"".join(name.encode() + data for name, data in sorted(files.items()))
-        sha = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-        self.commits[sha] = files
-        for ref in ("main", *refs):
-            self.refs[ref] = sha
-        return sha
-
-    def commit_folder(self, folder: Path, *refs: str, **extra: bytes) -> str:
-        return self.commit({file.name: file.read_bytes() for file in folder.iterdir()} | extra, *refs)
+_ID = r"([\w.-]+/[\w.-]+)"
+_API = re.compile(rf"/api/models/{_ID}(?:/(revision|tree)/([^/]+)|/(refs))?")
+_FILE = re.compile(rf"/{_ID}/resolve/([^/]+)/(.+)")
+_LARGE = re.compile(r"/cdn/([0-9a-f]{64})/(.+)")
 
 
 class HubServer:
@@ -40,9 +28,20 @@ class HubServer:
 
     def __init__(self) -> None:
         self.repos: dict[str, Repo] = {}
+        self.writers: dict[str, str] = {}  # token -> namespace where it may write
+        self.readers: set[str] = set()  # tokens that may only read
+        self.stored: dict[str, bytes] = {}  # large files by sha256, uploaded and perhaps not committed
+        self.requests: list[str] = []
+        self.leaked_token = False
+        self.ranges: list[str] = []  # Range headers of file requests
+        # Faults
         self.down = False  # 503 to everything
         self.cut_after: int | None = None  # bytes of a file after which the connection drops, once
-        self.requests: list[str] = []
+        self.stall_after: int | None = None  # bytes of a file after which nothing more comes, once
+        self.stalled = threading.Event()  # a download stands there
+        self.garbled: set[str] = set()  # files served with wrong bytes of the right length
+        self.claimed_sizes: dict[str, int] = {}  # what the listing says instead of the truth
+        self._closing = threading.Event()
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -52,87 +51,127 @@ class HubServer:
             def do_HEAD(self) -> None:
                 hub._answer(self)
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def do_POST(self) -> None:
+                hub._answer(self)
+
+            def do_PUT(self) -> None:
+                hub._answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    def fetched(self) -> list[str]:
+        """Names of the files whose content was asked for, in order."""
+        lines = [line.removeprefix("GET ") for line in self.requests if line.startswith("GET ")]
+        return [found[2] for line in lines if (found := _LARGE.fullmatch(line))] + [
+            found[3] for line in lines if (found := _FILE.fullmatch(line)) and not is_large(found[3])
+        ]
+
     def __enter__(self) -> HubServer:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def token_of(self, request: BaseHTTPRequestHandler) -> str | None:
+        return (request.headers.get("Authorization") or "").removeprefix("Bearer ") or None
+
+    def readable(self, name: str, token: str | None) -> Repo | None:
+        """The repository, when it is there and open to this token; the Hub does not tell which of both it is."""
+        repo = self.repos.get(name)
+        allowed = repo is not None and (
+            repo.token in (None, token) or self.writers.get(token or "") == name.split("/")[0]
+        )
+        return repo if allowed else None
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.partition("?")[0]
         self.requests.append(f"{request.command} {path}")
         if self.down:
-            return _send(request, 503, b"")
-        api = re.fullmatch(r"/api/models/([\w.-]+/[\w.-]+)(?:/(revision|tree)/([^/]+))?", path)
-        file = re.fullmatch(r"/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", path)
-        match = api or file
-        if not match:
-            return _send(request, 404, b"")
-        repo = self.repos.get(match[1])
-        if repo is None or (repo.token and request.headers.get("Authorization") != f"Bearer {repo.token}"):
-            return _send(request, 401, b"", {"X-Error-Code": "RepoNotFound"})
-        revision = (match[3] if api else match[2]) or "main"
-        sha = repo.refs.get(revision, revision)
-        if sha not in repo.commits:
-            return _send(request, 404, b"", {"X-Error-Code": "RevisionNotFound"})
-        files = repo.commits[sha]
-        if file:
-            return self._send_file(request, sha, files.get(match[3]))
-        if match[2] == "tree":
-            return _send_json(request, [_entry(name, data) for name, data in files.items()])
-        return _send_json(request, {"id": match[1], "sha": sha, "siblings": [{"rfilename": name} for name in files]})
+            return send(request, 503, b"")
+        if large := _LARGE.fullmatch(path):
+            self.leaked_token |= "Authorization" in request.headers
+            return self._send_file(request, large[2], self.stored[large[1]], {})
+        if hub_upload.answer(self, request, path):
+            return None
+        if api := _API.fullmatch(path):
+            return self._tell(request, api)
+        if file := _FILE.fullmatch(path):
+            return self._resolve(request, file)
+        return send(request, 404, b"")
 
-    def _send_file(self, request: BaseHTTPRequestHandler, sha: str, data: bytes | None) -> None:
-        if data is None:
-            return _send(request, 404, b"", {"X-Error-Code": "EntryNotFound"})
-        headers = {"X-Repo-Commit": sha, "ETag": f'"{_digest(data)}"', "Accept-Ranges": "bytes"}
+    def _tell(self, request: BaseHTTPRequestHandler, asked: re.Match[str]) -> None:
+        name, what, revision = asked[1], asked[2] or asked[4], asked[3] or "main"
+        repo = self.readable(name, self.token_of(request))
+        if repo is None:
+            return send(request, 401, b"", {"X-Error-Code": "RepoNotFound"})
+        if what == "refs":
+            branches = [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.refs["main"]}] * bool(repo.refs)
+            tags = [{"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": sha} for tag, sha in repo.tags.items()]
+            return send_json(request, {"branches": branches, "converts": [], "tags": tags})
+        files = repo.files(revision)
+        if files is None and (repo.refs or what):
+            return send(request, 404, b"", {"X-Error-Code": "RevisionNotFound"})
+        sizes = {file: self.claimed_sizes.get(file, len(data)) for file, data in (files or {}).items()}
+        if what == "tree":
+            return send_json(request, [tree_entry(file, data, sizes[file]) for file, data in (files or {}).items()])
+        siblings = [sibling(file, data, sizes[file]) for file, data in (files or {}).items()]
+        sha = repo.refs.get(revision, revision)
+        return send_json(request, {"id": name, "sha": sha, "private": repo.token is not None, "siblings": siblings})
+
+    def _resolve(self, request: BaseHTTPRequestHandler, asked: re.Match[str]) -> None:
+        name, revision, file = asked[1], asked[2], asked[3]
+        repo = self.readable(name, self.token_of(request))
+        if repo is None:
+            return send(request, 401, b"", {"X-Error-Code": "RepoNotFound"})
+        files = repo.files(revision)
+        if files is None:
+            return send(request, 404, b"", {"X-Error-Code": "RevisionNotFound"})
+        if file not in files:
+            return send(request, 404, b"", {"X-Error-Code": "EntryNotFound"})
+        headers = {"X-Repo-Commit": repo.refs.get(revision, revision), "ETag": f'"{checksum(file, files[file])}"'}
+        if not is_large(file):
+            return self._send_file(request, file, files[file], headers)
+        digest = sha256(files[file])
+        self.stored[digest] = files[file]
+        size = str(self.claimed_sizes.get(file, len(files[file])))
+        linked = {
+            "X-Linked-ETag": f'"{digest}"',
+            "X-Linked-Size": size,
+            "Location": f"{self.address.replace('127.0.0.1', 'localhost')}/cdn/{digest}/{file}",  # another host
+        }
+        return send(request, 302, b"", headers | linked)
+
+    def _send_file(self, request: BaseHTTPRequestHandler, name: str, data: bytes, headers: dict[str, str]) -> None:
+        if name in self.garbled:
+            data = bytes(len(data))
         status, first = 200, 0
         if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", "")):
+            self.ranges.append(asked[0])
             status, first = 206, int(asked[1])
-            headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
-        if self.cut_after is not None and request.command == "GET" and len(data) - first > self.cut_after:
+            headers = headers | {"Content-Range": f"bytes {first}-{len(data) - 1}/{len(data)}"}
+        left = len(data) - first
+        headers = headers | {"Accept-Ranges": "bytes"}
+        if request.command == "GET" and self.cut_after is not None and left > self.cut_after:
             cut, self.cut_after = self.cut_after, None
             request.close_connection = True
-            return _send(request, status, data[first:], headers, only=cut)
-        return _send(request, status, data[first:], headers)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-
-
-def _entry(name: str, data: bytes) -> dict[str, Any]:
-    return {"type": "file", "path": name, "size": len(data), "oid": _digest(data)}
-
-
-def _send_json(request: BaseHTTPRequestHandler, content: object) -> None:
-    _send(request, 200, json.dumps(content).encode(), {"Content-Type": "application/json"})
-
-
-def _send(
-    request: BaseHTTPRequestHandler,
-    status: int,
-    body: bytes,
-    headers: dict[str, str] | None = None,
-    only: int | None = None,
-) -> None:
-    request.send_response(status)
-    for name, value in (headers or {}).items():
-        request.send_header(name, value)
-    request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    if request.command != "HEAD":
-        request.wfile.write(body[:only])
+            return send(request, status, data[first:], headers, only=cut)
+        if request.command == "GET" and self.stall_after is not None and left > self.stall_after:
+            cut, self.stall_after = self.stall_after, None
+            send(request, status, data[first:], headers, only=cut)
+            self.stalled.set()
+            self._closing.wait()
+            return None
+        return send(request, status, data[first:], headers)

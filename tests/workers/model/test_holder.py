@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,15 @@ import pytest
 from shared.errors import ModelUnavailable
 from shared.settings import Settings
 from workers.model import loader
-from workers.model.errors import HubUnreachable, ModelConfigError
+from workers.model.errors import HubUnreachable, ModelConfigError, ModelRefused
 from workers.model.holder import ModelHolder
 
 WAIT_S = 60
+
+
+def any_will_do(*_: Any) -> str:
+    """No release gate: random models do not pass it."""
+    return "not examined"
 
 
 def test_a_worker_goes_on_while_the_model_loads(model_folder: Path, settings_for: Callable[..., Settings]) -> None:
@@ -28,7 +35,9 @@ def test_a_worker_goes_on_while_the_model_loads(model_folder: Path, settings_for
         return loader.load(settings)
 
     states: list[str] = []
-    holder = ModelHolder(settings_for(model_folder), load=slowly, on_change=lambda h: states.append(h.state))
+    holder = ModelHolder(
+        settings_for(model_folder), load=slowly, check=any_will_do, on_change=lambda h: states.append(h.state)
+    )
     holder.start()
     assert (holder.state, holder.reader_or_none(), holder.info, holder.error) == ("loading", None, None, None)
     with pytest.raises(ModelUnavailable, match="still loading"):
@@ -36,7 +45,8 @@ def test_a_worker_goes_on_while_the_model_loads(model_folder: Path, settings_for
     gate.set()
     reader = holder.wait(WAIT_S)
     assert reader is holder.reader_or_none()
-    assert (holder.info is not None, holder.error) == (True, None)
+    assert holder.info is not None
+    assert (holder.info.gate, holder.error) == ("not examined", None)
     stats = holder.stats()
     assert stats is not None
     assert stats.alive
@@ -72,7 +82,7 @@ def test_an_unreachable_hub_is_tried_again(model_folder: Path, settings_for: Cal
         if holder.state == "ready":
             ready.set()
 
-    holder = ModelHolder(settings_for(model_folder), load=flaky, on_change=noted, retry_s=(0.0,))
+    holder = ModelHolder(settings_for(model_folder), load=flaky, check=any_will_do, on_change=noted, retry_s=(0.0,))
     holder.start()
     assert ready.wait(WAIT_S)
     assert (len(tries), holder.state, holder.error) == (3, "ready", None)
@@ -88,6 +98,34 @@ def test_a_surprise_of_a_library_does_not_leave_it_loading(settings_for: Callabl
     with pytest.raises(ModelUnavailable, match=r"loading the model failed \(RecursionError\)"):
         holder.wait(WAIT_S)
     holder.close()
+
+
+def test_a_model_that_fails_the_gate_is_refused_and_leaves_the_memory(
+    model_folder: Path, settings_for: Callable[..., Settings]
+) -> None:
+    kept: list[Any] = []
+
+    def remembered(settings: Settings) -> Any:
+        loaded = loader.load(settings)
+        kept.append(weakref.ref(loaded.model))
+        return loaded
+
+    changed: list[ModelHolder] = []
+    holder = ModelHolder(settings_for(model_folder), load=remembered, on_change=changed.append)
+    holder.start()
+    with pytest.raises(ModelRefused, match=r"refused by the release gate: \d of 25 right, at least 80% must be"):
+        raise holder_failure(holder)
+    assert (holder.state, holder.reader_or_none(), holder.info, changed) == ("failed", None, None, [holder])
+    gc.collect()
+    assert kept[0]() is None
+
+
+def holder_failure(holder: ModelHolder) -> Exception:
+    with pytest.raises(ModelUnavailable):
+        holder.wait(WAIT_S)
+    holder.close()
+    assert holder.failure is not None
+    return holder.failure
 
 
 def test_the_holder_brings_no_torch_until_it_loads() -> None:

@@ -56,10 +56,10 @@ def test_a_model_comes_from_the_hub_at_its_pinned_revision(
         hub.repos["clinic/gpt2"] = Repo()
         first = hub.repos["clinic/gpt2"].commit_folder(model_folder, "v1", **{"README.md": b"one"})
         hub.repos["clinic/gpt2"].commit_folder(model_folder, "v2", **{"README.md": b"two"})
-        settings = settings_for("clinic/gpt2", MODEL_REVISION="v1")
-        assert load(settings, hub.address).info.revision == first
+        settings = settings_for("clinic/gpt2", MODEL_REVISION="v1", HF_ENDPOINT=hub.address)
+        assert load(settings).info.revision == first
         hub.down = True
-        again = load(settings, hub.address).info
+        again = load(settings).info
     assert (again.name, again.revision) == ("clinic/gpt2", first)
 
 
@@ -73,7 +73,7 @@ def test_old_weights_are_read_without_running_their_pickle(folder: Path, setting
 def test_a_pickle_that_wants_to_run_code_is_refused(folder: Path, settings_for: SettingsFor, tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     torch.save({"x": _Evil(tmp_path / "ran")}, folder / "pytorch_model.bin")
-    with pytest.raises(ModelUnavailable, match="cannot be read"):
+    with pytest.raises(ModelUnavailable, match="something else than numbers"):
         load(settings_for(folder))
     assert not (tmp_path / "ran").exists()
 
