@@ -1,4 +1,4 @@
-"""All counters and timings, named in one list, kept in Redis so that every process adds to the same figures.
+"""All counters, timings and gauges, named in one list; counters and timings are kept in Redis for all processes.
 
 `count` and `observe` only note; a thread writes what was noted once a second and never breaks an answer. The scripts of
 `shared.state` count transitions in the same step as they happen. GET /metrics of the webhook shows them all.
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import redis
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 COUNTERS: dict[str, str] = {
@@ -43,6 +43,13 @@ HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
     "reply_seconds": ("From the end of a burst to Meta's acceptance", (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 120)),
     "backend_seconds": ("One call of the appointments backend", (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)),
     "send_seconds": ("One call of the Graph API", (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)),
+}
+# Shown by GET /metrics from the queues and from what living workers say of themselves (`shared.state.health`).
+GAUGES: dict[str, str] = {
+    "queue_depth": "Patients or items in each list",
+    "queue_age_seconds": "How late the oldest item is",
+    "workers": "Workers by what they do",
+    "model_cache_bytes": "What MODEL_CACHE_DIR takes on the disk, as each worker sees it",
 }
 KEY = "metrics"
 
@@ -110,6 +117,11 @@ def field(name: str, **labels: str) -> str:
     if name not in COUNTERS:
         raise KeyError(f"{name} is not in COUNTERS")
     return "|".join([name, *(f"{k}={v}" for k, v in labels.items())])
+
+
+def gauge(name: str, *labels: str) -> GaugeMetricFamily:
+    """Begin a gauge of GAUGES."""
+    return GaugeMetricFamily(f"assistant_{name}", GAUGES[name], labels=labels)
 
 
 class RedisCollector(Collector):

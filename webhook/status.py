@@ -7,11 +7,10 @@ from typing import Any
 import redis
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from shared.metrics import RedisCollector
+from shared.metrics import RedisCollector, gauge
 from shared.state import health
 
 FRESH_LATE_S = 30  # a message not searched for danger for so long: nobody consumes
@@ -47,6 +46,11 @@ def judge(facts: health.Facts) -> dict[str, Any]:
         states = sorted({str(w.get("model_state")) for w in facts.workers})
         degraded.append(f"no model is ready ({', '.join(states)}): rules and cards answer")
     degraded += [
+        f"worker {w.get('name')} has no model: {w.get('model_error')}"
+        for w in facts.workers
+        if w.get("model_state") == "failed"
+    ]
+    degraded += [
         f"danger rules of {w.get('name')} are broken, every message is an alarm: {w['danger_rules']}"
         for w in facts.workers
         if w.get("danger_rules", "ok") != "ok"
@@ -72,29 +76,32 @@ def judge(facts: health.Facts) -> dict[str, Any]:
 
 
 class QueueCollector(Collector):
-    """Depths and ages as gauges."""
+    """Depths, ages and what workers say of themselves, as gauges."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
     def collect(self) -> Any:
         facts = health.look(self._client)
-        depth = GaugeMetricFamily("assistant_queue_depth", "Patients or items in each list", labels=["queue"])
+        depth = gauge("queue_depth", "queue")
         for name, value in facts.depths.items():
             depth.add_metric([name], value)
-        age = GaugeMetricFamily("assistant_queue_age_seconds", "How late the oldest item is", labels=["queue"])
+        age = gauge("queue_age_seconds", "queue")
         for name, seconds in (
             ("waiting", facts.oldest_waiting_s),
             ("outgoing", facts.oldest_outgoing_s),
             ("fresh", facts.oldest_fresh_s),
         ):
             age.add_metric([name], seconds or 0)
-        workers = GaugeMetricFamily("assistant_workers", "Workers by what they do", labels=["state"])
+        workers = gauge("workers", "state")
         workers.add_metric(["alive"], len(facts.workers))
         workers.add_metric(["consuming"], sum(bool(w.get("consuming")) for w in facts.workers))
         workers.add_metric(["model_ready"], sum(w.get("model_state") == "ready" for w in facts.workers))
         workers.add_metric(["dead"], len(facts.dead))
-        yield from (depth, age, workers)
+        cache = gauge("model_cache_bytes", "worker")
+        for worker in facts.workers:
+            cache.add_metric([str(worker.get("name"))], worker.get("model_cache_bytes") or 0)
+        yield from (depth, age, workers, cache)
 
 
 def blueprint(client: redis.Redis) -> Blueprint:
@@ -124,7 +131,13 @@ def blueprint(client: redis.Redis) -> Blueprint:
             return jsonify(status="down", problems=["redis is unreachable"]), 503
         loaded = [w["model"] for w in workers if w.get("model")]
         states = [
-            {"worker": w.get("name"), "state": w.get("model_state"), "error": w.get("model_error")} for w in workers
+            {
+                "worker": w.get("name"),
+                "state": w.get("model_state"),
+                "error": w.get("model_error"),
+                "revision": (w.get("model") or {}).get("revision"),  # two of them during an update
+            }
+            for w in workers
         ]
         if not loaded:
             return jsonify(loaded=False, workers=states), 503

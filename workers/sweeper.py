@@ -11,12 +11,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import redis
 
 from shared.celery_app import QueueName, TaskName
 from shared.state import health, sweep
+from workers.model.snapshots import size_bytes
 from workers.safety.danger import default_rules
 from workers.services import Services
 
@@ -51,7 +53,24 @@ class Vitals:
         return self.ticked_at > 0 and time.monotonic() - self.ticked_at < TICK_LATE_S
 
 
-def heartbeat(services: Services, vitals: Vitals, name: str) -> dict[str, Any]:
+class CacheSize:
+    """Bytes in the model's cache, looked at once a minute."""
+
+    EVERY_S = 60.0
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._bytes = 0
+        self._due_at = 0.0
+
+    def bytes(self) -> int:
+        if time.monotonic() >= self._due_at:
+            self._bytes = size_bytes(self._folder)
+            self._due_at = time.monotonic() + self.EVERY_S
+        return self._bytes
+
+
+def heartbeat(services: Services, vitals: Vitals, cache: CacheSize, name: str) -> dict[str, Any]:
     """What this worker says of itself."""
     now = time.monotonic()
     model = services.model
@@ -65,6 +84,7 @@ def heartbeat(services: Services, vitals: Vitals, name: str) -> dict[str, Any]:
         "model_state": model.state,
         "model_error": model.error,
         "model": model.info.model_dump(mode="json") if model.info else None,
+        "model_cache_bytes": cache.bytes(),
         "engine": _engine_figures(services),
         "danger_rules": default_rules().broken or "ok",
     }
@@ -84,6 +104,7 @@ class Sweeper:
     def __init__(self, services: Services, vitals: Vitals, name: str) -> None:
         self._services = services
         self._vitals = vitals
+        self._cache = CacheSize(services.settings.MODEL_CACHE_DIR)
         self._name = name
         self._stop = threading.Event()
         self._threads = [
@@ -127,7 +148,8 @@ class Sweeper:
             sweep_once(self._services)
 
     def _beat(self) -> None:
-        health.publish_heartbeat(self._services.client, self._name, heartbeat(self._services, self._vitals, self._name))
+        told = heartbeat(self._services, self._vitals, self._cache, self._name)
+        health.publish_heartbeat(self._services.client, self._name, told)
         for queue in QueueName:
             if health.may_ring_pulse(self._services.client, queue):
                 self._services.celery.send_task(TaskName.PULSE, args=(queue.value,), queue=queue.value, expires=60)

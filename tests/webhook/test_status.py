@@ -37,7 +37,12 @@ FINE = health.Facts(
         ({"pulses": FINE.pulses | {"turns": 31.0}}, "down", "queues not consumed: turns"),
         ({"pulses": FINE.pulses | {"triage": None}}, "down", "queues not consumed: triage"),
         ({"workers": [WORKER | {"model_state": "loading"}]}, "degraded", "no model is ready (loading)"),
-        ({"workers": [WORKER | {"model_state": "failed"}, WORKER]}, "ok", None),
+        (
+            {"workers": [WORKER | {"model_state": "failed", "model_error": "refused by the gate"}, WORKER]},
+            "degraded",
+            "worker w1 has no model: refused by the gate",
+        ),
+        ({"workers": [WORKER | {"model_state": "loading"}, WORKER]}, "ok", None),
         ({"dead": ["w2"]}, "degraded", "worker w2 stopped"),
         ({"workers": [WORKER | {"danger_rules": "no file"}]}, "degraded", "every message is an alarm: no file"),
         ({"oldest_fresh_s": 31.0}, "down", "not searched for danger: 31 s"),
@@ -79,6 +84,15 @@ def test_model_tells_what_the_workers_published(web: FlaskClient, client: redis.
     health.publish_heartbeat(client, "w1", WORKER)
     told = web.get("/model")
     assert (told.status_code, told.json["name"], told.json["revision"]) == (200, "m", "r1")
+    assert told.json["workers"] == [{"worker": "w1", "state": "ready", "error": None, "revision": "r1"}]
+
+
+def test_model_tells_why_a_model_was_refused(web: FlaskClient, client: redis.Redis) -> None:
+    sentence = "the model is refused by the release gate: 3 of 25 right"
+    health.publish_heartbeat(client, "w1", {"name": "w1", "model_state": "failed", "model_error": sentence})
+    told = web.get("/model")
+    assert (told.status_code, told.json["workers"][0]["error"]) == (503, sentence)
+    assert any(sentence in problem for problem in web.get("/health").json["problems"])
 
 
 def test_late_messages_show_in_health(web: FlaskClient, client: redis.Redis) -> None:
@@ -88,7 +102,9 @@ def test_late_messages_show_in_health(web: FlaskClient, client: redis.Redis) -> 
 
 def test_metrics_are_prometheus_text(web: FlaskClient, client: redis.Redis) -> None:
     client.hset("metrics", mapping={"sends_total|outcome=sent": 3, "turn_seconds|le=0.5": 2, "turn_seconds|sum": "0.6"})
+    health.publish_heartbeat(client, "w1", WORKER | {"model_cache_bytes": 8159176})
     text = web.get("/metrics").text
+    assert 'assistant_model_cache_bytes{worker="w1"} 8.159176e+06' in text
     assert 'assistant_sends_total{outcome="sent"} 3.0' in text
     assert 'assistant_turn_seconds_bucket{le="1.0"} 2.0' in text or 'assistant_turn_seconds_bucket{le="1"} 2.0' in text
     assert 'assistant_queue_depth{queue="dead"} 0.0' in text

@@ -118,7 +118,9 @@ def tidy(repo: Path) -> int:
     freed = remove_leftovers(repo)
     for link in repo.glob("snapshots/*/*"):
         if link.is_symlink() and not link.exists():
+            used = link.parent.stat()
             link.unlink(missing_ok=True)
+            os.utime(link.parent, (used.st_atime, used.st_mtime))  # this was no use of it
     for ref, commit in list(_refs(repo)):
         if not (repo / "snapshots" / commit).is_dir():
             (repo / "refs" / ref).unlink(missing_ok=True)
