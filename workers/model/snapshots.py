@@ -45,14 +45,14 @@ def damaged(folder: Path) -> list[Path]:
 
     A cache on a file system without links keeps plain files, which carry no checksum: they are taken as they are.
     """
-    return [file for file in sorted(folder.iterdir()) if (known := _known(file)) and _actual(file, known) != known]
+    return [file for file in sorted(folder.iterdir()) if (known := _known(file)) and checksum(file, known) != known]
 
 
 def discard(files: list[Path]) -> None:
     """Remove damaged files so that they are fetched again; one that another worker has mended meanwhile stays."""
     for file in files:
         known = _known(file)
-        if known and _actual(file, known) == known:
+        if known and checksum(file, known) == known:
             continue
         blob = file.parent / os.readlink(file) if file.is_symlink() else file
         for path in (blob.resolve(), blob, file):
@@ -127,6 +127,20 @@ def tidy(repo: Path) -> int:
     return freed
 
 
+def checksum(file: Path, like: str) -> str | None:
+    """Return a file's sha256, or git's hash where `like` is as short as that; None for a file that cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            length = os.fstat(stream.fileno()).st_size
+            is_git = len(like) == 40
+            digest = hashlib.sha1(b"blob %d\0" % length, usedforsecurity=False) if is_git else hashlib.sha256()
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
+    except OSError:
+        return None
+
+
 def _refs(repo: Path) -> Iterator[tuple[str, str]]:
     folder = repo / "refs"
     for path in folder.rglob("*"):
@@ -156,17 +170,3 @@ def _known(file: Path) -> str | None:
         return None
     digest = noted.get(file.name) if isinstance(noted, dict) else None
     return digest if isinstance(digest, str) else None
-
-
-def _actual(file: Path, known: str) -> str | None:
-    """sha256, or git's hash where the known one is as short as that; None for a file that cannot be read."""
-    try:
-        with file.open("rb") as stream:
-            length = os.fstat(stream.fileno()).st_size
-            is_git = len(known) == 40
-            digest = hashlib.sha1(b"blob %d\0" % length, usedforsecurity=False) if is_git else hashlib.sha256()
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
-    except OSError:
-        return None

@@ -118,7 +118,7 @@ class HubServer:
         if repo is None:
             return send(request, 401, b"", {"X-Error-Code": "RepoNotFound"})
         if what == "refs":
-            branches = [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.refs["main"]}] * bool(repo.refs)
+            branches = [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.refs.get("main")}]
             tags = [{"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": sha} for tag, sha in repo.tags.items()]
             return send_json(request, {"branches": branches, "converts": [], "tags": tags})
         files = repo.files(revision)

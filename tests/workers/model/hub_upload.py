@@ -50,6 +50,7 @@ def _create(hub: HubServer, request: BaseHTTPRequestHandler, _: re.Match[str]) -
     if name in hub.repos:
         return send(request, 409, b"{}")
     hub.repos[name] = Repo(token if asked.get("visibility") == "private" else None)
+    hub.repos[name].commit({".gitattributes": b"*.safetensors filter=lfs"})
     return send_json(request, {"url": f"{hub.address}/{name}"})
 
 
