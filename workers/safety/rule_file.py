@@ -51,6 +51,7 @@ class _File(_Strict):
     negators: str
     fillers: str
     real_words: str
+    ordinary_words: str
     words: dict[str, str]
     contexts: dict[str, _ContextEntry]
     categories: dict[DangerCategory, _CategoryEntry]
@@ -141,7 +142,7 @@ def read_rule_book(path: Path) -> RuleBook:
         words=frozenset(words),
         sign_words=sign_words | courtesy,
         fillers=listed(file.fillers),
-        real_words=listed(file.real_words),
+        real_words=listed(file.real_words) | listed(file.ordinary_words),
         courtesy=courtesy,
         negators=listed(file.negators),
         emoji=file.emoji,

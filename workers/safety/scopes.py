@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from workers.safety.cues import Cue, Reading
 
+_LONGEST_QUESTION = 3  # words; "toso sangre, es normal? no, no creo" answers something else
 _LONGEST = 40  # words; keeps a text without punctuation linear, and a stray marker from silencing a page
 
 
@@ -22,6 +23,8 @@ class Reach(StrEnum):
     CLAUSE = "clause"  # on to the end of its clause
     SENTENCE = "sentence"  # the whole sentence, on both sides, up to a cut
     ITSELF = "itself"  # only the marker: "me muero de risa"
+    QUESTION = "question"  # the short question before it, which the patient answers: "sangre? no"
+    MESSAGE = "message"  # everything: "solo es por saber"
     LAST = "last"  # only the marker's last word: the blood in "analisis de sangre", the colour in "pastillas rojas"
 
 
@@ -124,6 +127,10 @@ def _stretch(context: Context, positions: tuple[int, ...], message: Sequence[Rea
             return start, end
         case Reach.LAST:
             return end, end
+        case Reach.MESSAGE:
+            return 0, len(message) - 1
+        case Reach.QUESTION:
+            return _question_before(start, message), end
         case Reach.BACK:
             return _backward(context, start, context.words, message, (",", ".")), end
         case Reach.WORDS:
@@ -133,6 +140,16 @@ def _stretch(context: Context, positions: tuple[int, ...], message: Sequence[Rea
         case Reach.SENTENCE:
             first = _backward(context, start, _LONGEST, message, (".",))
             return first, _forward(context, end, _LONGEST, message, (".",))
+
+
+def _question_before(start: int, message: Sequence[Reading]) -> int:
+    """Return where the short question begins that ends just before `start`, or `start` when there is none."""
+    if start == 0 or message[start][0].before != "." or message[start - 1][0].after != "?":
+        return start
+    first = start - 1
+    while first > 0 and message[first][0].before != ".":
+        first -= 1
+    return first if start - first <= _LONGEST_QUESTION else start
 
 
 def _forward(context: Context, end: int, words: int, message: Sequence[Reading], stops: tuple[str, ...]) -> int:
