@@ -43,6 +43,7 @@ def create_blueprint(world: World, name: str = "appointments_api") -> Blueprint:
             if key is None and world.rules.require_idempotency_key:
                 raise _BadRequest("Idempotency-Key is missing")
             (status, answer), replayed = store.write(route, key, fields, build(fields))
+            world.note_write(route, fields, status, answer, replayed=replayed)
             response = _json(status, answer)
             if replayed:
                 response.headers["Idempotent-Replayed"] = "true"

@@ -151,6 +151,11 @@ def _add_agenda(blueprint: Blueprint, world: World) -> None:
         store.add_patient(_e164(wish.phone), wish.name, wish.last_visit, wish.whatsapp_consent)
         return jsonify(store.patient(_e164(wish.phone))), 201
 
+    @blueprint.get("/writes")
+    def writes() -> Response:
+        with world.changes:
+            return jsonify({"writes": list(world.writes)})
+
     @blueprint.get("/alerts")
     def alerts() -> Response:
         return jsonify({"alerts": store.alerts()})

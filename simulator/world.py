@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,8 @@ from simulator.seed import seed_agenda, seed_people
 from simulator.templates import Templates
 from simulator.timers import Timers
 from simulator.webhooks import Webhooks
+
+MAX_WRITES = 100_000
 
 
 class World:
@@ -39,6 +42,7 @@ class World:
             options.webhook_url, options.app_secret, options.account_id, lambda: self.rules, self.timers, self.changes
         )
         self.store = AppointmentsStore(options.database, self.backend_clock, lambda: self.rules)
+        self.writes: deque[dict[str, Any]] = deque(maxlen=MAX_WRITES)
         self._seed()
 
     @property
@@ -54,6 +58,12 @@ class World:
         now = self.store.now()
         return self.store.between(now - timedelta(days=1), now + timedelta(days=days))
 
+    def note_write(self, kind: str, body: dict[str, Any], status: int, answer: Any, *, replayed: bool) -> None:
+        """Remember what was asked of the appointments backend and what it said; `replayed` = said before."""
+        with self.changes:
+            written = {"kind": kind, "body": body, "status": status, "answer": answer, "replayed": replayed}
+            self.writes.append(written)
+
     def reset(self, *, seed: bool = True) -> None:
         """Forget everything and be as just started; `seed` False leaves patients and agenda empty."""
         with self.changes:
@@ -67,6 +77,7 @@ class World:
             self.backend_clock.reset()
             self.rules = Rules()
             self.pair_rate, self.throughput = PairRate(), Throughput()
+            self.writes.clear()
             self.store.clear()
             if seed:
                 self._seed()

@@ -253,3 +253,20 @@ def test_with_a_token_nobody_else_gets_in_on_either_port(guarded: Simulator) -> 
         assert requests.get(url, timeout=5).status_code == 401
         assert requests.get(url, headers={"Authorization": "Bearer wrong"}, timeout=5).status_code == 401
         assert requests.get(url, headers={"Authorization": "Bearer s3cret"}, timeout=5).status_code == 200
+
+
+def test_every_write_can_be_looked_at(backend: World) -> None:
+    booked = _post(backend, "appointments", {"phone": ROSA, "datetime": TOMORROW_10}, key="k1").json()
+    _post(backend, "appointments", {"phone": ROSA, "datetime": TOMORROW_10}, key="k1")
+    _book(backend)
+    _post(backend, "appointments/cancel", {"appointment_id": booked["appointment_id"]})
+    writes = backend.control("writes")["writes"]
+    assert [(w["kind"], w["status"], w["replayed"]) for w in writes] == [
+        ("schedule", 201, False),
+        ("schedule", 201, True),
+        ("schedule", 409, False),
+        ("cancel", 200, False),
+    ]
+    assert writes[0]["body"] == {"phone": ROSA, "datetime": TOMORROW_10}
+    backend.control("reset", {"seed": False})
+    assert backend.control("writes") == {"writes": []}
