@@ -32,9 +32,9 @@ class Context:
     turns: tuple[Turn, ...]
 
 
-def draw(intent: Intent, slots: set[str], rng: random.Random) -> Context:
-    """Draw surroundings that fit a message of `intent` which fills `slots`."""
-    state = _state(intent, slots, rng)
+def draw(intent: Intent, slots: set[str], rng: random.Random, state: str | None = None) -> Context:
+    """Draw surroundings that fit a message of `intent` which fills `slots`; `state` if it makes sense in one only."""
+    state = state or _state(intent, slots, rng)
     visits = _visits(state, rng)
     known = rng.random() < 0.75 or bool(visits)
     macros = load("macros")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from shared.prediction import Intent, Reason
-from shared.prompt import RULES, patient_text, prompt_parts
+from shared.prompt import RULES, fold, patient_text, prompt_parts
 from shared.tagged import Tagged, write
 from training import context, noise
-from training.families import SPLITS, Family, families
+from training.families import SPLITS, Family, families, replies_of
 from training.phrases import Phrase, Piece, expand, load
 
 # Relative number of samples; what is not named has weight 1.
@@ -33,8 +33,11 @@ _WEIGHTS = {
     Intent.BAJA: 0.9,
 }
 _LOOK_ALIKES = 2.4  # weight of all look-alikes together
-_PAIRS = 1.2  # weight of messages with two intents
+_PAIRS = 0.8  # weight of messages joined of two
+_SHORT = 90  # characters of a line that may be joined to another
+_VOICES = 0.7  # share of whole messages; the rest is composed from templates
 _OPENING, _CLOSING, _NOISY = 0.35, 0.2, 0.55
+_VOICE_OPENING, _VOICE_CLOSING, _VOICE_NOISY = 0.12, 0.06, 0.45  # they bring their own
 
 # Priority of the primary intent (dialogue specification 2.1); information intents keep their order of mention.
 _PRIORITY = (
@@ -74,8 +77,13 @@ class Sample:
     completion: str
     message: str  # as it stands in the prompt
     answer: Tagged
+    around: context.Context
     group: str = "plain"
-    families: tuple[str, ...] = field(default=())
+    families: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str | None:
+        return self.around.state
 
     @property
     def prompt(self) -> str:
@@ -85,27 +93,46 @@ class Sample:
 def generate(split: str, seed: int, count: int) -> Iterator[Sample]:
     """Yield `count` samples of a split, the same for the same seed; messages may repeat, prompts hardly ever do."""
     rng = random.Random(f"{seed}/{split}")
-    pool: dict[str, list[Family]] = {}
+    pool: dict[str, _Pool] = {}
     for family in families()[split]:
-        pool.setdefault(f"{family.group}/{family.intent}", []).append(family)
-    look_alikes = sorted(key for key in pool if key.startswith("look_alike"))
-    keys = sorted(key for key in pool if key not in look_alikes)
+        group = pool.setdefault(f"{family.group}/{family.intent}", _Pool([], []))
+        (group.voices if family.voice else group.templates).append(family)
+    look_alikes = _Pool([], [])
+    for key in sorted(pool):
+        if key.startswith("look_alike"):
+            look_alikes.templates.extend(pool[key].templates)
+            look_alikes.voices.extend(pool[key].voices)
+    keys = sorted(key for key in pool if not key.startswith("look_alike"))
     weights = [_WEIGHTS.get(Intent(key.split("/")[1]), 1.0) for key in keys]
     for _ in range(count):
         kind = rng.choices(["one", "look_alike", "pair"], [sum(weights), _LOOK_ALIKES, _PAIRS])[0]
         if kind == "pair":
-            yield _compose(_pair(pool, rng), rng)
-            continue
-        if kind == "look_alike":
-            candidates = [family for key in look_alikes for family in pool[key]]
+            first, second = rng.sample(_PAIRABLE, 2)
+            yield _compose([pool[f"plain/{intent}"].draw(rng, short=True) for intent in (first, second)], rng)
+        elif kind == "look_alike":
+            yield _compose([look_alikes.draw(rng)], rng)
         else:
-            candidates = pool[rng.choices(keys, weights)[0]]
-        yield _compose([rng.choice(candidates)], rng)
+            yield _compose([pool[rng.choices(keys, weights)[0]].draw(rng)], rng)
 
 
-def _pair(pool: Mapping[str, Sequence[Family]], rng: random.Random) -> list[Family]:
-    first, second = rng.sample(_PAIRABLE, 2)
-    return [rng.choice(pool[f"plain/{intent}"]) for intent in (first, second)]
+@dataclass(frozen=True)
+class _Pool:
+    """The families that one draw chooses from."""
+
+    templates: list[Family]
+    voices: list[Family]
+
+    def draw(self, rng: random.Random, *, short: bool = False) -> Family:
+        """Draw a voice or a template first, then a line: the few templates stand for many messages each.
+
+        `short`: one that may be joined to another.
+        """
+        candidates = self.voices if rng.random() < _VOICES else self.templates
+        for _ in range(20):
+            family = rng.choice(candidates or self.templates or self.voices)
+            if not short or (len(family.line) < _SHORT and not family.others):
+                break
+        return family
 
 
 def _compose(chosen: list[Family], rng: random.Random) -> Sample:
@@ -115,17 +142,20 @@ def _compose(chosen: list[Family], rng: random.Random) -> Sample:
         chosen, phrases = chosen[:1], phrases[:1]
     body = _join(phrases, rng)
     main = chosen[0].intent
-    if main not in _BARE and rng.random() < _OPENING:
+    voice = chosen[0].voice
+    if main not in _BARE and rng.random() < (_VOICE_OPENING if voice else _OPENING):
         body = (Piece(rng.choice(load("noise")["openings"]) + rng.choice((" ", " ", ", ", ". "))), *body)
-    if main not in (*_BARE, Intent.URGENCIA) and rng.random() < _CLOSING:
+    if main not in (*_BARE, Intent.URGENCIA) and rng.random() < (_VOICE_CLOSING if voice else _CLOSING):
         body = (*body, Piece(rng.choice((" ", " ", ", ")) + rng.choice(load("noise")["closings"])))
     if rng.random() < 0.2:
         body = (*body, Piece(rng.choice((".", "?", "??", "!", "...", "?", " ?"))))
-    body = noise.spoil(body, rng, rng.choice((0.05, 0.1, 0.2)) if rng.random() < _NOISY else 0.0)
+    noisy = _VOICE_NOISY if voice else _NOISY
+    body = tuple(Piece(_folded(piece.text), piece.slot) for piece in body) if voice else body
+    body = noise.spoil(body, rng, rng.choice((0.05, 0.1, 0.2)) if rng.random() < noisy else 0.0)
     message, spans = _text_and_spans(body)
-    ranked = _by_priority([family.intent for family in chosen])
+    ranked = _by_priority([intent for family in chosen for intent in (family.intent, *family.others)])[:3]
     reason = next((phrase.reason for phrase in phrases if phrase.reason), None)
-    around = context.draw(ranked[0], set(spans), rng)
+    around = context.draw(ranked[0], set(spans), rng, chosen[0].state)
     reply = rng.choice(_replies(ranked[0], chosen, spans, around))
     answer = Tagged(
         intent=ranked[0],
@@ -138,7 +168,8 @@ def _compose(chosen: list[Family], rng: random.Random) -> Sample:
     *head, question = prompt_parts(RULES, around.record, around.visits, around.state, around.turns, message, context.TZ)
     setting = f"{around.state} {bool(around.visits)}"
     lines = tuple(family.line for family in chosen)
-    return Sample(setting, "".join(head), question, write(answer, message), message, answer, chosen[0].group, lines)
+    completion = write(answer, message)
+    return Sample(setting, "".join(head), question, completion, message, answer, around, chosen[0].group, lines)
 
 
 def _join(phrases: list[Phrase], rng: random.Random) -> tuple[Piece, ...]:
@@ -155,6 +186,12 @@ def _text_and_spans(pieces: tuple[Piece, ...]) -> tuple[str, dict[str, str]]:
     return message, {slot: span for slot, span in spans.items() if span and span in message}
 
 
+def _folded(text: str) -> str:
+    """Fold, but keep the spaces at the ends: they part the pieces."""
+    folded = fold(text)
+    return f"{' ' * text[:1].isspace()}{folded}{' ' * (text[-1:].isspace() and bool(folded))}"
+
+
 def _by_priority(intents: list[Intent]) -> list[Intent]:
     different = list(dict.fromkeys(intents))
     return sorted(different, key=lambda intent: _PRIORITY.index(intent) if intent in _PRIORITY else len(_PRIORITY))
@@ -162,7 +199,7 @@ def _by_priority(intents: list[Intent]) -> list[Intent]:
 
 def _replies(intent: Intent, chosen: list[Family], spans: Mapping[str, str], around: context.Context) -> Sequence[str]:
     topic = next((family.replies for family in chosen if family.intent is intent and family.replies), None)
-    if topic:
+    if topic or (topic := replies_of(intent)):
         return topic
     replies: Mapping[str, Sequence[str]] = load("replies")
     if intent in replies:

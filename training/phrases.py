@@ -1,7 +1,7 @@
 """Turns a line of `training/data/*.yaml` into one concrete message with its labelled pieces.
 
 Called by `training.dataset`. Grammar of a line: `(a|b)` one of, `[a]` or `[a|b]` maybe, `{name}` a macro or a slot,
-`{r:control}` the reason of the visit.
+`{slot=words}` a slot in these very words, `{r:control}` the reason of the visit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DATA = Path(__file__).parent / "data"
 OPTIONAL_KEPT = 0.4
 
 _GROUP = re.compile(r"\(([^()\[\]]*)\)|\[([^()\[\]]*)\]")
-_NAME = re.compile(r"\{([a-z_:]+)\}")
+_NAME = re.compile(r"\{([a-z_:]+)(?:=([^}]*))?\}")
 
 # Slot words of the lines -> slot of the contract; the text of each comes from `training.surfaces`.
 SLOT_OF = {
@@ -112,6 +112,8 @@ def _draw(line: str, rng: random.Random, keep: float) -> Phrase:
         pieces.append(Piece(before))
         if name.startswith("r:"):
             reason = name[2:]
+        elif match[2] is not None:
+            pieces.append(Piece(match[2], SLOT_OF[name]))
         elif name in SURFACES:
             article, surface = SURFACES[name](rng, macros)
             pieces += [Piece(f" {article} "), Piece(surface, SLOT_OF.get(name))]
