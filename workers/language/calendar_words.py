@@ -212,6 +212,7 @@ _PATTERNS: list[tuple[re.Pattern[str], _Reader]] = [
             ),
             _number,
         ),
+        (r"(?<!\S)(?:que )?sea (?P<day>1[3-9]|2\d|3[01])(?!\S)(?! y )(?! (?:horas|am|pm)\b)", _number),
     )
 ]
 

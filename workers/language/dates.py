@@ -48,17 +48,18 @@ _CORRECTION = re.compile(r"\b(?:no|mejor|perdon|digo|corrijo|disculpe|me equivoq
 _ALTERNATIVE = re.compile(r"\b(?:o|u|si no|sino hay|tal vez|hasta|al|a)\b")
 
 
-def resolve(text: str, now: dt.datetime, *, expects: str | None = None) -> When:
+def resolve(text: str, now: dt.datetime, *, expects: str | None = None, moving: bool = False) -> When:
     """Read dates and times out of a patient's message.
 
     Args:
         text: the message, or the model's span of it.
         now: when the patient wrote, timezone-aware, in the clinic's zone.
         expects: the datum just asked for ("fecha", "hora"), so that a bare "10" can be read; None outside a flow.
+        moving: known to ask for a visit to be moved, in whatever words.
     """
     today = now.date()
     line = read_line(text)
-    moving = CHANGE.search(line.text) is not None
+    moving = moving or CHANGE.search(line.text) is not None
     mentions = find_mentions(line, today, moving)
     moving = moving or gives_up_one_visit_for_another(line.text, mentions)
     mentions = [mention for mention in mentions if mention.role is not Role.NEITHER] or mentions
@@ -68,6 +69,8 @@ def resolve(text: str, now: dt.datetime, *, expects: str | None = None) -> When:
         # "el lunes no puedo ir" names the visit to cancel; but as the answer to "which day?" it only rules Monday out.
         if expects != "fecha" and not any(isinstance(mention.what, Day) for mention in fresh):
             fresh = mentions
+        elif not any(isinstance(mention.what, Clock) for mention in fresh):
+            fresh = sorted([*fresh, *(mention for mention in old if isinstance(mention.what, Clock))])
         old = []
     found = _fill(line, fresh, old, today)
     if found.date is None and found.time is None and not found.conflict:

@@ -45,7 +45,7 @@ _WINDOWS = [
     (re.compile(rf"(?<!\S)(?P<today>esta) {_PART_WORD}(?!\S)"), None),
     (re.compile(rf"(?<!\S)(?:(?:en|por|de|a|para|durante|toda|todas) )?(?:la|las) {_PART_WORD}(?!\S)"), None),
     (re.compile(r"(?<!\S)(?:de|por|en|turno(?: de)?) (?P<word>tardecita|tarde|noche|mananita)(?!\S)"), None),
-    (re.compile(r"(?<!\S)turno (?P<word>manana)(?!\S)"), None),
+    (re.compile(r"(?<!\S)(?:del|en|el|al|de) turno (?:de )?(?P<word>manana)(?!\S)"), None),
     (re.compile(rf"{_AFTER_WEEKDAY}(?:de |en |por )?(?P<word>manana)(?!\S)"), None),
     (re.compile(rf"(?:{_AFTER_WEEKDAY}|(?<=anana |mejor )|(?<=hoy )|(?<=solo ))(?P<word>tarde|noche)(?!\S)"), None),
     (re.compile(r"(?<!\S)(?:media )?(?P<word>tardecita|mananita|nochecita|(?<=media )manana)(?!\S)"), None),

@@ -33,8 +33,10 @@ CHANGE = re.compile(
     r"emela|emelo|amela|arlas|amos)\w*"
     r"|(?:pas|mov)(?:ar|e|a)?(?:r?me|r)?(?:la|lo)(?:s)?|pas(?:eme|ame|arme)|muev\w+|mover\w*|moverl\w+|mueva\w*"
     r"|posterg\w+|pospon\w+|posponer\w*|aplaz\w+|adelant\w+|atras(?:ar|e|arla)\w*|recorr(?:er|a|e|an)(?:me|la|lo|mela)*"
-    r"|otro dia|otra fecha|otra hora(?:rio)?|otro horario|en vez|envez|en ves|en lugar)\b|"
+    r"|otro di(?:a|it)a?|otra fecha|nueva fecha|otra hora(?:rio)?|otro horario|corrij\w+|en vez|envez|en ves"
+    r"|en lugar)\b|"
     r"\bpas(?:ar|e|a) (?:mi|la|de|del|para|al)\b"
+    r"|\b(?:cancel|anul|borr)\w+ .{1,40} y (?:dame|deme|me da|hacer otra|aser otra|agend|anot|pon)\w*"
     r"|\b(?:la|lo|las) (?:\w+ )?(?:pase|pasa|pasas|pasan|mueve|mueves|pasar)\b"
 )
 _VISIT = r"(?:cita|consulta|ficha|control|turno|hora|reserva|cupo|atencion|revision|la|el)"
@@ -42,9 +44,14 @@ _ARTICLES = r"(?:(?:el|la|las|este|esta|dia|proximo|mismo|de|del)\s)*"
 _OLD_BEFORE = re.compile(
     rf"(?:(?:en vez|envez|en ves|enves|en lugar) (?:de|del)(?: (?:ir|mi|la|{_VISIT}))* {_ARTICLES}"
     rf"|{_VISIT}(?: medica| de control| de \w+)? (?:(?:del|de)(?: dia| este| la| las| el)* )+(?:a las )?"
-    rf"|(?:tengo|tenia|teniamos|toca|tocaba|estaba|estoy|era|agendad[oa]|programad[oa]|anotad[oa]|"
+    rf"|\b(?:mi|la|su) {_VISIT} (?:es|era|seria|esta|cae|cayo|toca) (?:(?:para|recien|justo) )*{_ARTICLES}"
+    rf"|(?:tengo|tiene|tienen|tenemos|tenia|teniamos|puse|puso|pusieron|saque|quedado|quede|quedamos|anotaron|"
+    rf"falte|toca|tocaba|estaba|estoy|era|agendad[oa]|programad[oa]|anotad[oa]|"
     rf"marcad[oa]|fijad[oa]|reservad[oa])"
     rf"(?: (?:{_VISIT}|mi|una|un|medica|de control))*(?: (?:para|a|en))? {_ARTICLES}"
+    rf"|\bten(?:go|ia|iamos) que (?:ir|volver|venir|presentarme|pasar) {_ARTICLES}"
+    rf"|\biba(?:mos|n)? a (?:[^\s.,?]+ ){{1,5}}?{_ARTICLES}"
+    rf"|\bno (?:me|nos|le) (?:da|dan|dara|conviene|deja\w*|dejan|autori\w+)(?: [^\s.,?]+){{0,4}}? {_ARTICLES}"
     rf"|\bno me (?:da|dan|dara) (?:el )?(?:tiempo|permiso) {_ARTICLES}"
     rf"|\bno (?:voy a |vamos a |va a )?(?:puedo|podre|podria|podra|poder|puede|pude|llego|alcanzo|"
     rf"voy|ire|ira|estare|estoy|asist\w+|llegare|"
@@ -59,7 +66,8 @@ _NEW_BEFORE = re.compile(
     r"(?:\s(?:el|la|las|este|esta|dia|proximo|del|de|a|para|mejor|tipo))*\s)$"
 )
 _NOT_AFTER = re.compile(
-    r"^\s*,?\s*(?:(?:ya )?no (?:puedo|voy|podre|podria|alcanzo|me|creo|va|estare|llego|ire|podemos|tengo|hay|,|pued|es)"
+    r"^\s*,?\s*(?:imposible|muy lejos|(?:ya )?no (?:puedo|voy|podre|podria|alcanzo|me|creo|va|estare|llego|ire|"
+    r"podemos|tengo|hay|,|pued|es)"
     r"|(?:ya )?no\s*(?:$|[,.?])|no (?:mejor|sino)|se me)"
 )
 _BUSY_AFTER = re.compile(
@@ -68,6 +76,7 @@ _BUSY_AFTER = re.compile(
     r"|viajo|salgo|entro a)"
 )
 _CANNOT = re.compile(r"\bno (?:me )?(?:voy a |va a )?(?:puedo|podre|poder|llego|alcanzo|ire|estare|da tiempo|voy)\b")
+_LET_IT_BE = re.compile(r"\b(?:que sea|puede ser|mejor|aunque sea)\b")
 _HAS_VISIT = re.compile(r"\b(?:tengo|tenia|mi|la) (?:cita|ficha|consulta|control|turno|hora|para)\b|\bme tocaba?\b")
 
 
@@ -98,7 +107,9 @@ def find_mentions(line: Line, today: dt.date, moving: bool) -> list[Mention]:
 def gives_up_one_visit_for_another(text: str, mentions: list[Mention]) -> bool:
     """Recognise "tengo ficha para hoy pero no llego, deme para mañana", where nobody says *cambiar*."""
     roles = {mention.role for mention in mentions if isinstance(mention.what, Day)}
-    return {Role.OLD, Role.NEW} <= roles and _CANNOT.search(text) is not None and _HAS_VISIT.search(text) is not None
+    if not {Role.OLD, Role.NEW} <= roles or _HAS_VISIT.search(text) is None:
+        return False
+    return _CANNOT.search(text) is not None or _LET_IT_BE.search(text) is not None
 
 
 def _from_hour_to_hour(text: str, mentions: list[Mention]) -> list[Mention]:

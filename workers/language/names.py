@@ -88,7 +88,7 @@ _AROUND = word_set(
 _INTRODUCED = re.compile(
     r"(?:\bme\s+llamo|\bmi\s+nombre(?:\s+completo)?(?:\s+es)?|"
     r"\bnombre(?:\s+completo)?\s*[:=]?(?:\s+es)?|\b(?:a|al)\s+nombre\s+de[l]?|\bpaciente[:\s]"
-    r"|\bse\s+llama|\banot(?:e|a|á|eme|ame|áme)\s+a|\b(?:agende|registre|inscriba)\s+a)\s*[:,]?\s+",
+    r"|\bse\s+llama|\banot(?:e|a|á|eme|ame|áme)\s+a|\b(?:agende|agendar|registre|inscriba|reprogram\w+|p[oó]ng(?:ale|alo|ame)|ponle|pon)(?:\s+a(?!\s+nombre)|\s+como)?(?=\s+[A-ZÁÉÍÓÚÑ]))\s*[:,]?\s+",
     re.IGNORECASE,
 )
 _SELF = re.compile(
@@ -116,7 +116,41 @@ def stated_name(text: str) -> str | None:
             name = _take(text[match.end() :], trusted=False)
             if name is not None:
                 return name
+    return _run_of_names(text)
+
+
+def _run_of_names(text: str) -> str | None:
+    """Return two or more names in a row, wherever they stand ("la ficha de Teófila Mamani"), but no doctor's."""
+    words = [(match.group(), match.start(), match.end()) for match in re.finditer(r"[^\W\d_]+", text)]
+    index = 0
+    while index < len(words):
+        end = index
+        while end < len(words) and end - index < MAX_WORDS and _may_be_name(words, end, index, text):
+            end += 1
+        run = [word for word, _, _ in words[index:end]]
+        while run and _plain(run[-1]) in _PARTICLES:
+            run.pop()
+        known = sum(_plain(word) in KNOWN for word in run)
+        before = _plain(words[index - 1][0]) if index else ""
+        real = [word for word in run if _plain(word) not in _PARTICLES]
+        if len(real) >= 2 and known >= 1 and before not in _NOT_PATIENTS and (known >= 2 or real[0][0].isupper()):
+            return _title(run)
+        index = max(end, index + 1)
     return None
+
+
+def _may_be_name(words: list[tuple[str, int, int]], at: int, first: int, text: str) -> bool:
+    word, begin, _ = words[at]
+    plain = _plain(word)
+    if at > first and text[words[at - 1][2] : begin].strip():
+        return False
+    if (plain in _TITLES and plain not in KNOWN) or plain in _PLACES:
+        return False
+    if plain in KNOWN:
+        return True
+    if plain in _PARTICLES:
+        return at > first
+    return word[0].isupper() and word[1:].islower() and len(word) > 2 and not _is_common(plain) and plain not in _VERBS
 
 
 def bare_name(text: str, *, asked: bool = True) -> str | None:
@@ -191,6 +225,11 @@ def _take(rest: str, *, trusted: bool) -> str | None:
     return _title(taken)
 
 
+# Before a name: then it is staff or a place.
+_NOT_PATIENTS = word_set(
+    "doctor doctora dr dra lic licenciada enfermera hospital villa zona calle avenida barrio plaza centro"
+)
+_PLACES = word_set("cruz santa santo paz plan villa alto bolivia cochabamba oruro potosi tarija carmen canada")
 _VERBS = word_set(
     """
     quiere tiene viene pide pregunta vive toma tomo vivo llega necesitan hacer hago saber preguntar pedir sacar

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from shared.prediction import Intent, Reason, Slots
 from tests.workers.language.conftest import LA_PAZ
 from workers.language.normalise import normalise
-from workers.language.slots import extract, keep_for, read, reason_of
+from workers.language.reasons import reason_of
+from workers.language.slots import extract, keep_for, read
 
 
 @pytest.mark.parametrize("said", ["cc 417", "cc0417", "CC-0417", "Cc 0417", "mi código es 417", "c.c. 417", "ref. 417"])
