@@ -1,12 +1,13 @@
-"""Rules and model together: one turn's text -> one Prediction. Pure, but for the question put to the model.
+"""Rules, n-grams and model together: one turn's text -> one Prediction. Pure, but for the question put to the model.
 
-Closed decisions belong to the rules when they are sure; the model speaks where they are not, and words answers. Dates
-are always resolved by code: the model only points at the words, and must agree with the rules or the patient is asked.
+Each is believed as far as it was right on labelled messages; the model also words answers. Dates are always resolved by
+code: the model only points at the words, and must agree with the rules or the patient is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,15 +22,22 @@ from shared.prediction import (
     Slots,
     Source,
 )
+from shared.weights import WITHOUT_MODEL
+from workers.language import ngrams
 from workers.language.dates import resolve
 from workers.language.intents import RuleReading, classify
+from workers.language.reliability import likelihood
 from workers.language.slots import extract, keep_for
 
 if TYPE_CHECKING:
     from workers.model.reader import Reading
 
-SURE = 0.8  # rules at least this strong decide the intent
+SURE = 0.8  # rules at least this strong need no wording from the model to be believed
+OBEYED = 1.0  # the exact words of leaving: never weighed
 ACT = 0.6  # confidence to act; below it we ask back
+ALTERNATIVES = 3
+# An alarm that no rule named: the model or the letters look like danger. They can raise one, never cancel one.
+SEEN = Danger(category=DangerCategory.ESTADO_GRAVE, level=Level.EMERGENCIA)
 # Intents whose answer the model may word; the others are read back from data.
 WORDED = INFORMATION_INTENTS | {Intent.SALUDO, Intent.DESPEDIDA_GRACIAS, Intent.FUERA_DE_TEMA}
 
@@ -51,9 +59,12 @@ class Rules:
 
 def read_rules(text: str, now: datetime, state: str | None) -> Rules:
     """Apply the rules. `now` in the clinic's time zone; `state` like `agendar:fecha` or None."""
-    expects = state.partition(":")[2] if state else None
-    slots = extract(text, now, expects=expects)
+    slots = extract(text, now, expects=_expected(state))
     return Rules(slots, classify(text, slots, state, now))
+
+
+def _expected(state: str | None) -> str | None:
+    return state.partition(":")[2] if state else None
 
 
 def understand(text: str, now: datetime, state: str | None, ask_model: AskModel) -> Prediction:
@@ -69,50 +80,71 @@ def understand(text: str, now: datetime, state: str | None, ask_model: AskModel)
     reading = None
     if rules.needs_model:
         reading = ask_model(rules.reading.intent in WORDED or rules.reading.strength < SURE)
-    return combine(text, now, rules, reading)
+    return combine(text, state, now, rules, reading)
 
 
-def combine(text: str, now: datetime, rules: Rules, reading: Reading | None) -> Prediction:
-    """Weigh rules and model (pure)."""
-    intent, confidence, source = _choose(rules.reading, reading)
-    alternatives = list(rules.reading.alternatives)
-    if reading is not None:
-        alternatives += [i for i, _ in reading.alternatives if i not in alternatives]
+def combine(text: str, state: str | None, now: datetime, rules: Rules, reading: Reading | None) -> Prediction:
+    """Weigh rules, n-grams and model (pure)."""
+    chances = weigh(rules.reading, ngrams.chances(text, state), reading)
+    intent = max(chances, key=lambda each: chances[each])
+    confidence = chances[intent]
+    ranked = sorted((i for i in chances if i is not intent), key=lambda each: -chances[each])
     # Second requests come from the rules alone: the model hears more of them than there are.
     secondary = tuple(i for i in rules.reading.secondary if i is not intent)[:2]
+    weights = reading.weights if reading is not None else WITHOUT_MODEL
+    slots = rules.slots
+    if intent is Intent.REPROGRAMAR_CITA:
+        slots = extract(text, now, expects=_expected(state), moving=True)
     return Prediction(
         intent=intent,
-        confidence=round(min(1.0, max(0.0, confidence)), 4),
+        confidence=round(min(1.0, confidence), 4),
         secondary=secondary,
-        danger=_alarm(intent, reading),
-        slots=keep_for(_agree(rules.slots, reading, now), (intent, *secondary)),
-        alternatives=tuple(i for i in alternatives if i is not intent)[:3],
+        danger=SEEN if chances.get(Intent.URGENCIA, 0.0) >= weights.alarm or intent is Intent.URGENCIA else None,
+        slots=keep_for(_agree(slots, reading, now), (intent, *secondary)),
+        alternatives=tuple(ranked)[:ALTERNATIVES],
         reply=reading.reply if reading is not None and reading.intent in (intent, None) else None,
-        source=source,
+        source=_source(intent, confidence, rules.reading, reading),
     )
 
 
-def _choose(rule: RuleReading, reading: Reading | None) -> tuple[Intent, float, Source]:
-    if reading is None or reading.intent is None:
-        return rule.intent, rule.strength, Source.RULES if rule.strength >= ACT else Source.FALLBACK
-    if reading.intent is rule.intent:
-        return rule.intent, 1 - (1 - rule.strength) * (1 - reading.confidence), Source.BOTH
-    if rule.strength >= SURE:
-        return rule.intent, rule.strength, Source.RULES
-    if reading.confidence > rule.strength:
-        # The rules saw something else: the model is believed a little less than it believes itself.
-        return reading.intent, reading.confidence * (1 - 0.3 * rule.strength), Source.MODEL
-    return rule.intent, rule.strength, Source.RULES if rule.strength >= ACT else Source.FALLBACK
+def weigh(rule: RuleReading, looks: Mapping[Intent, float], reading: Reading | None) -> dict[Intent, float]:
+    """Return the probability of each intent, given what the rules, the n-grams and the model say.
+
+    A product of three opinions, each to the power of its weight. The rules' opinion is how often they say this when
+    each intent is meant (`language.reliability`): a rule that is seldom wrong decides, one that guesses hardly counts.
+
+    Args:
+        rule: the rules' reading.
+        looks: probabilities of the n-gram classifier.
+        reading: the model's reading, None when no model answers; one without an intent is not weighed.
+    """
+    if rule.strength >= OBEYED:
+        return {rule.intent: 1.0}
+    weights = reading.weights if reading is not None and reading.intent is not None else WITHOUT_MODEL
+    believed = likelihood(rule)
+    scores = {i: weights.rules * _log(believed[i]) + weights.ngrams * _log(looks[i]) for i in Intent}
+    if reading is not None and reading.intent is not None:
+        rest = (1 - reading.confidence) / (len(Intent) - 1)
+        for i in Intent:
+            chance = reading.chances.get(i, reading.confidence if i is reading.intent else rest)
+            scores[i] += weights.model * _log(chance)
+    highest = max(scores.values())
+    powers = {i: math.exp(score - highest) for i, score in scores.items()}
+    whole = sum(powers.values())
+    return {i: power / whole for i, power in powers.items()}
 
 
-def _alarm(intent: Intent, reading: Reading | None) -> Danger | None:
-    """A cry for help without a sign that the rules know is an alarm; the model can raise one, never cancel one."""
-    seen_by_model = (
-        reading is not None and reading.danger and reading.intent is Intent.URGENCIA and reading.confidence >= ACT
-    )
-    if intent is not Intent.URGENCIA and not seen_by_model:
-        return None
-    return Danger(category=DangerCategory.ESTADO_GRAVE, level=Level.EMERGENCIA)
+def _log(chance: float) -> float:
+    return math.log(max(chance, 1e-6))
+
+
+def _source(intent: Intent, confidence: float, rule: RuleReading, reading: Reading | None) -> Source:
+    by_model = reading is not None and reading.intent is intent
+    if intent is rule.intent and by_model:
+        return Source.BOTH
+    if confidence < ACT:
+        return Source.FALLBACK
+    return Source.MODEL if by_model else Source.RULES
 
 
 def _agree(slots: Slots, reading: Reading | None, now: datetime) -> Slots:

@@ -1,6 +1,7 @@
-"""The temperature that makes the model's intent probabilities honest, fitted at training and kept beside the model.
+"""What makes the model's intent probabilities honest, fitted on validation data and kept beside the model.
 
-Read by `loader`, applied by `reader`. File `calibration.json`: {"temperature": 1.4}.
+Read by `loader`, applied by `reader` and, beside the rules, by `workers.understanding`. File `calibration.json`:
+{"temperature": 1.4, "weights": {"rules": 0.8, "ngrams": 0.5, "model": 0.7, "alarm": 0.3}}.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from shared.messages import Frozen
+from shared.weights import Weights
 from workers.model.errors import ModelConfigError
 
 FILE_NAME = "calibration.json"
 
 
 class Calibration(Frozen):
-    """`temperature` > 1 makes the model less sure of itself; 1 changes nothing."""
+    """`temperature` above 1 makes the model less sure of itself; `weights` say how far it is believed."""
 
     temperature: float = Field(default=1.0, gt=0, le=100)
+    weights: Weights = Weights()
 
     def probabilities(self, logprobs: Sequence[float]) -> list[float]:
         """Return softmax(logprobs / temperature), same order."""

@@ -20,8 +20,9 @@ from shared.errors import AssistantError, EngineBusy, UnreadablePrediction
 from shared.grammar import Grammar
 from shared.prediction import Intent, Reason
 from shared.prompt import PROMPT_TOKENS, RULES, fit, patient_text, prompt_parts, strip_control, to_chat_messages
-from shared.tagged import Tagged, original_words, parse_answer
+from shared.tagged import original_words, parse_answer
 from shared.tags import INTENT_TOKENS, REPLY_TOKEN
+from shared.weights import Weights
 from workers.model.bounded_reply import BoundedReply
 from workers.model.calibration import Calibration
 from workers.model.generation import Finish, Generation, Request
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 REPLY_TOKENS = 160
 TAG_TOKENS = 64  # intent, danger, secondary, and the words of all slots
 MIN_ANSWER_TOKENS = 48  # what a long question must leave free
-ALTERNATIVES = 3
 GRACE_S = 0.5  # the engine looks at deadlines between steps
 
 
@@ -47,8 +47,9 @@ class Reading:
 
     intent: Intent | None = None
     confidence: float = 0.0  # calibrated probability of the intent
-    alternatives: tuple[tuple[Intent, float], ...] = ()  # next best, best first
-    danger: bool = False
+    chances: Mapping[Intent, float] = field(default_factory=dict)  # calibrated, of all intents; {} if not known
+    weights: Weights = field(default_factory=Weights)  # how far this model is believed beside the rules
+    danger: bool = False  # its own danger tag
     secondary: tuple[Intent, ...] = ()
     spans: Mapping[str, str] = field(default_factory=dict)
     reason: Reason | None = None
@@ -154,11 +155,12 @@ class Reader:
         figures: dict[str, Any] = {"mean_logprob": mean_logprob, "tokens": len(generation.ids), "model_ms": model_ms}
         if isinstance(answer, str):
             return Reading(reply=_sentences(answer) if cut else answer, **figures)
-        confidence, alternatives = self._confidence(answer, generation, mean_logprob)
+        chances = self._chances(generation)
         return Reading(
             intent=answer.intent,
-            confidence=confidence,
-            alternatives=alternatives,
+            confidence=chances.get(answer.intent, math.exp(min(0.0, mean_logprob))),
+            chances=chances,
+            weights=self._calibration.weights,
             danger=answer.danger,
             secondary=answer.secondary,
             spans={slot: original_words(strip_control(question), span) for slot, span in answer.spans.items()},
@@ -167,17 +169,13 @@ class Reader:
             **figures,
         )
 
-    def _confidence(
-        self, answer: Tagged, generation: Generation, mean_logprob: float
-    ) -> tuple[float, tuple[tuple[Intent, float], ...]]:
-        """Softmax over the intents at the first step; a JSON answer has only the mean of its tokens."""
+    def _chances(self, generation: Generation) -> dict[Intent, float]:
+        """Softmax over the intents at the first step, calibrated; empty for an answer in another form."""
         scored = [(self._intents[id_], logprob) for id_, logprob in generation.first_choices if id_ in self._intents]
         if not self._tagged or not scored:
-            return math.exp(min(0.0, mean_logprob)), ()
+            return {}
         probabilities = self._calibration.probabilities([logprob for _, logprob in scored])
-        ranked = list(zip([intent for intent, _ in scored], probabilities, strict=True))  # best first already
-        others = tuple((intent, p) for intent, p in ranked if intent is not answer.intent)
-        return dict(ranked).get(answer.intent, 0.0), others[:ALTERNATIVES]
+        return dict(zip([intent for intent, _ in scored], probabilities, strict=True))
 
     def _grammar(self, question: str, reply_tokens: int) -> BoundedReply:
         grammar = Grammar(lambda text: self._encode(text, bare=True), patient_text(question, folded=True))

@@ -134,9 +134,9 @@ def test_even_a_random_model_writes_readable_tags_under_the_grammar(
     assert reading.intent in set(Intent)
     assert 0 < reading.confidence <= 1
     assert all(span in question for span in reading.spans.values())
-    ranked = [reading.confidence, *(probability for _, probability in reading.alternatives)]
-    assert ranked == sorted(ranked, reverse=True)
-    assert sum(ranked) <= 1 + 1e-9
+    assert set(reading.chances) == set(Intent)
+    assert sum(reading.chances.values()) == pytest.approx(1)
+    assert reading.confidence == reading.chances[reading.intent] == max(reading.chances.values())
     assert reading.tokens > 2
     assert reading.mean_logprob < 0
     assert reading.model_ms > 0
@@ -176,7 +176,8 @@ def test_a_tagged_answer_becomes_a_reading_in_the_patients_own_words(tagged: Loa
     assert (reading.danger, reading.secondary, reading.reason) == (False, (Intent.SINTOMAS,), Reason.CONTROL)
     assert reading.reply == "Con gusto. Le propongo {date_long}."
     assert reading.mean_logprob == pytest.approx(-0.5)
-    assert [intent for intent, _ in reading.alternatives] == [Intent.REPROGRAMAR_CITA, Intent.SALUDO, Intent.BAJA]
+    ranked = sorted(reading.chances, key=lambda intent: -reading.chances[intent])
+    assert ranked[:4] == [Intent.AGENDAR_CITA, Intent.REPROGRAMAR_CITA, Intent.SALUDO, Intent.BAJA]
 
 
 def test_the_temperature_of_the_calibration_changes_the_confidence_and_nothing_else(tagged: LoadedModel) -> None:
