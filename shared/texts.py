@@ -99,6 +99,13 @@ class Texts:
         """
         return self._texts[key].format(**values)
 
+    def sentences(self) -> tuple[str, ...]:
+        """Return everything the fixed texts may say, for the check of replies that code put together."""
+        told = [
+            text.replace("{staff}", said) for key, text in self._texts.items() for said in self._staff.get(key, ("",))
+        ]
+        return tuple(told)
+
     def escalation(self, danger: Danger, staff_told: bool) -> str:
         """Return the fixed urgent text of a danger sign.
 

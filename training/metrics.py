@@ -1,77 +1,119 @@
-"""Figures of merit of decoded samples: F1, danger recall, slots, calibration. Pure; called by `training.evaluate`."""
+"""Figures of merit: F1, danger recall, slots, calibration; each with count and interval. Pure; called by `evaluate`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from shared.prediction import Intent
-from shared.tagged import Tagged
-from training.dataset import Sample
+from shared.prediction import Intent, Slots
+from training.gold import Gold
+from training.systems import Row
 
+T = TypeVar("T")
 INTENTS = list(Intent)
+SLOTS = ("date", "time", "time_window", "old_date", "old_time", "appointment_ref", "reason", "name")
+DRAWS = 200
+
+Figures = dict[str, float | int]
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """What the model made of one sample: the tags it wrote, and the scores of the 22 intents before any of them."""
+def measure(golds: Sequence[Gold], rows: Sequence[Row]) -> Figures:
+    """Compare what a system said with what is right; what is not labelled is not counted.
 
-    sample: Sample
-    answer: Tagged | None  # None: not readable
-    scores: np.ndarray  # (22,) log-probabilities, not calibrated
+    Every share has its count under `<name>_of`, macro-F1 and the shares that decide also `<name>_low` and `_high`, the
+    95 % bootstrap interval over messages.
+    """
+    both = list(zip(golds, rows, strict=True))
+    labelled = [(gold.intent, row.intent) for gold, row in both if gold.intent is not None]
+    figures: Figures = {"messages": len(both)}
+    if labelled:
+        figures |= _with_interval("intent_macro_f1", labelled, macro_f1)
+        figures["intent_accuracy"] = _share([want is said for want, said in labelled])
+        scores = f1_by_intent(labelled)
+        figures["off_topic_f1"] = round(scores.get(Intent.FUERA_DE_TEMA, math.nan), 4)
+        figures |= _counted("opt_out_recall", [said is want for want, said in labelled if want is Intent.BAJA])
+        sure = [(row.confidence, row.intent is gold.intent) for gold, row in both if gold.intent is not None]
+        figures["calibration_error"] = round(calibration_error(sure), 4)
+    figures |= _danger(both)
+    figures |= _slots([(gold, row) for gold, row in both if gold.slots is not None])
+    figures |= _counted("valid", [row.valid for row in rows])
+    return figures
 
 
-def fit_temperature(results: Sequence[Decoded]) -> float:
-    """Return the temperature that makes the right intents likeliest (smallest negative log-likelihood)."""
-    scores = np.stack([result.scores for result in results])
-    right = np.array([INTENTS.index(result.sample.answer.intent) for result in results])
-    candidates = np.geomspace(0.5, 5.0, 91)
-    return float(min(candidates, key=lambda candidate: _loss(scores / candidate, right)))
+def _danger(both: Sequence[tuple[Gold, Row]]) -> Figures:
+    ill = [(row.danger, gold) for gold, row in both if gold.is_danger]
+    well = [(row.danger, gold) for gold, row in both if gold.is_danger is False]
+    figures = _with_interval("danger_recall", [alarm for alarm, _ in ill], _share)
+    figures |= _counted("danger_recall_explicit", [alarm for alarm, gold in ill if gold.explicit])
+    figures |= _with_interval("false_alarms", [alarm for alarm, _ in well], _share)
+    figures |= _counted("false_alarms_look_alikes", [alarm for alarm, gold in well if gold.hard_negative])
+    return figures
 
 
-def _loss(scores: np.ndarray, right: np.ndarray) -> float:
-    normalised = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
-    return float(-normalised[np.arange(len(right)), right].mean())
-
-
-def measure(results: Sequence[Decoded], temperature: float) -> dict[str, float | int]:
-    """Compare with what was wanted. Unreadable answers count as wrong everywhere."""
-    wanted = [result.sample.answer for result in results]
-    got = [result.answer for result in results]
-    pairs = [(want.intent, answer.intent if answer else None) for want, answer in zip(wanted, got, strict=True)]
-    alarms = [answer is not None and answer.danger for answer in got]
-    ill = [alarm for alarm, want in zip(alarms, wanted, strict=True) if want.danger]
-    well = [alarm for alarm, want in zip(alarms, wanted, strict=True) if not want.danger]
-    alike = [alarm for alarm, result in zip(alarms, results, strict=True) if result.sample.group == "look_alike"]
-    filled = [
-        answer is not None and dict(answer.spans) == dict(want.spans) and answer.reason == want.reason
-        for want, answer in zip(wanted, got, strict=True)
-        if want.spans or want.reason
+def _slots(both: Sequence[tuple[Gold, Row]]) -> Figures:
+    if not both:
+        return {}
+    exact = [all(_equal(gold, row, slot) for slot in SLOTS) for gold, row in both]
+    stated = [right for right, (gold, _) in zip(exact, both, strict=True) if gold.slots != Slots()]
+    moments = [
+        all(_equal(gold, row, slot) for slot in ("date", "time"))
+        for gold, row in both
+        if gold.slots and (gold.slots.date or gold.slots.time)
     ]
-    low, high = interval(pairs)
-    return {
-        "messages": len(results),
-        "intent_macro_f1": round(macro_f1(pairs), 4),
-        "intent_macro_f1_low": low,
-        "intent_macro_f1_high": high,
-        "intent_accuracy": _share([want == said for want, said in pairs]),
-        "calibration_error": round(calibration_error(results, temperature), 4),
-        "danger_messages": len(ill),
-        "danger_recall": _share(ill),
-        "false_alarms": _share(well),
-        "look_alikes": len(alike),
-        "false_alarms_look_alikes": _share(alike),
-        "slot_messages": len(filled),
-        "slot_exact_match": _share(filled),
-        "valid": _share([answer is not None for answer in got]),
-    }
+    figures = _with_interval("slots_exact", exact, _share)
+    figures |= _counted("slots_exact_where_stated", stated)
+    figures |= _with_interval("date_and_time", moments, _share)
+    for slot in SLOTS:
+        figures[f"slot_f1_{slot}"] = _slot_f1(both, slot)
+    return figures
+
+
+def _value(slots: object, slot: str) -> str | None:
+    value = getattr(slots, slot)
+    if value is None:
+        return None
+    text = str(value).lower()
+    return "".join(text.translate(_ACCENTS).split()) if slot == "name" else text
+
+
+_ACCENTS = str.maketrans("áéíóúü", "aeiouu")
+
+
+def _equal(gold: Gold, row: Row, slot: str) -> bool:
+    return _value(gold.slots, slot) == _value(row.slots, slot)
+
+
+def _slot_f1(both: Sequence[tuple[Gold, Row]], slot: str) -> float:
+    wanted = sum(_value(gold.slots, slot) is not None for gold, _ in both)
+    said = sum(_value(row.slots, slot) is not None for _, row in both)
+    hit = sum(_value(gold.slots, slot) is not None and _equal(gold, row, slot) for gold, row in both)
+    return round(2 * hit / (wanted + said), 4) if wanted + said else math.nan
 
 
 def _share(hits: Sequence[bool]) -> float:
-    return round(sum(hits) / len(hits), 4) if hits else math.nan
+    return sum(hits) / len(hits) if hits else math.nan
+
+
+def _counted(name: str, hits: Sequence[bool]) -> Figures:
+    return {name: round(_share(hits), 4), f"{name}_of": len(hits)}
+
+
+def _with_interval(name: str, items: Sequence[T], figure: Callable[[Sequence[T]], float]) -> Figures:
+    low, high = interval(items, figure)
+    return {name: round(figure(items), 4), f"{name}_low": low, f"{name}_high": high, f"{name}_of": len(items)}
+
+
+def interval(items: Sequence[T], figure: Callable[[Sequence[T]], float]) -> tuple[float, float]:
+    """95 % bootstrap interval over messages; too narrow for generated ones, which resemble each other."""
+    if not items:
+        return math.nan, math.nan
+    rng = np.random.default_rng(7)
+    found = [figure([items[at] for at in rng.integers(0, len(items), len(items))]) for _ in range(DRAWS)]
+    low, high = np.quantile(found, (0.025, 0.975))
+    return round(float(low), 4), round(float(high), 4)
 
 
 def f1_by_intent(pairs: Sequence[tuple[Intent, Intent | None]]) -> dict[Intent, float]:
@@ -86,34 +128,35 @@ def f1_by_intent(pairs: Sequence[tuple[Intent, Intent | None]]) -> dict[Intent, 
 
 def macro_f1(pairs: Sequence[tuple[Intent, Intent | None]]) -> float:
     scores = f1_by_intent(pairs)
-    return sum(scores.values()) / len(scores)
+    return sum(scores.values()) / len(scores) if scores else 0.0
 
 
-def interval(pairs: Sequence[tuple[Intent, Intent | None]], draws: int = 200) -> tuple[float, float]:
-    """95 % bootstrap interval of macro-F1 over messages; too narrow, for messages of one family resemble each other."""
-    rng = np.random.default_rng(7)
-    found = [macro_f1([pairs[at] for at in rng.integers(0, len(pairs), len(pairs))]) for _ in range(draws)]
-    low, high = np.quantile(found, (0.025, 0.975))
-    return round(float(low), 4), round(float(high), 4)
-
-
-def calibration_error(results: Sequence[Decoded], temperature: float, bins: int = 10) -> float:
-    """Expected calibration error of the calibrated probability of the likeliest intent."""
-    scores = np.stack([result.scores for result in results]) / temperature
-    chances = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
-    right = np.array([INTENTS.index(result.sample.answer.intent) for result in results])
-    sure, hit = chances.max(-1), chances.argmax(-1) == right
+def calibration_error(answers: Sequence[tuple[float, bool]], bins: int = 10) -> float:
+    """Expected calibration error of (confidence, was right) pairs."""
+    if not answers:
+        return math.nan
+    sure = np.array([confidence for confidence, _ in answers])
+    hit = np.array([right for _, right in answers])
     place = np.minimum((sure * bins).astype(int), bins - 1)
     gaps = [abs(hit[place == b].mean() - sure[place == b].mean()) * (place == b).mean() for b in set(place.tolist())]
     return float(sum(gaps))
 
 
-def weakest(results: Sequence[Decoded], shown: int = 6) -> str:
+def confusion(golds: Sequence[Gold], rows: Sequence[Row]) -> np.ndarray:
+    """Count (22, 22) messages: wanted by row, said by column, in the order of `Intent`."""
+    counts = np.zeros((len(INTENTS), len(INTENTS)), dtype=int)
+    for gold, row in zip(golds, rows, strict=True):
+        if gold.intent is not None and row.intent is not None:
+            counts[INTENTS.index(gold.intent), INTENTS.index(row.intent)] += 1
+    return counts
+
+
+def weakest(golds: Sequence[Gold], rows: Sequence[Row], shown: int = 6) -> str:
     """The intents with the lowest F1, with what they were taken for."""
-    pairs = [(r.sample.answer.intent, r.answer.intent if r.answer else None) for r in results]
+    pairs = [(gold.intent, row.intent) for gold, row in zip(golds, rows, strict=True) if gold.intent is not None]
     lines = []
     for intent, score in sorted(f1_by_intent(pairs).items(), key=lambda item: item[1])[:shown]:
         wrong = [str(said) for want, said in pairs if want is intent and said is not intent]
         often = sorted(set(wrong), key=wrong.count, reverse=True)[:3]
-        lines.append(f"{intent:28} F1 {score:.3f}  taken for {', '.join(often)}")
+        lines.append(f"{intent:28} F1 {score:.3f}  taken for {', '.join(often) or 'nothing else'}")
     return "\n".join(lines)

@@ -1,54 +1,65 @@
 """Trains the bundled model from scratch on two processor cores: `python -m training.train` (`make train`).
 
-Writes the tokenizer, the weights and `training.json` into `workers/model/bundled/`, then runs the evaluation, which
-adds its figures and `calibration.json`. Stopped half way it goes on from its last checkpoint. `--quick` trains a toy
-in seconds, to prove that the path works.
+Writes the tokenizer, the weights and `training.json` into `workers/model/bundled/`, a picture of the loss, then runs
+the evaluation, which adds its figures and `calibration.json`. Stopped half way it goes on from its last checkpoint.
+`--base user/gpt2-in-spanish` fine-tunes a GPT-2 of the Hub (or a folder) in the same format instead; a GPU is used
+where there is one, in mixed precision. `--quick` trains a toy in seconds, to prove that the path works.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import random
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch  # noqa: TID253 - training is one of the two places for it
 from torch.nn import functional  # noqa: TID253
 from tqdm import tqdm
 from transformers import (  # noqa: TID253
+    AutoModelForCausalLM,
+    AutoTokenizer,
     GenerationConfig,
     GPT2Config,
     GPT2LMHeadModel,
 )
 
+from shared.tagged import SPECIAL_TOKENS
 from training import dataset, evaluate
 from training.encoding import Batch, batches, packs, tag_ids, train_tokenizer
 from training.families import fingerprint
+from training.pictures import draw_curve
 
 ROOT = Path(__file__).parent.parent
 BUNDLED = ROOT / "workers" / "model" / "bundled"
 CHECKPOINT = ROOT / "var" / "training" / "checkpoint.pt"
+CURVE = ROOT / "docs" / "training-curve.png"
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything that decides the result, written to `training.json`."""
 
-    samples: int = 100_000
-    branches: int = 8  # messages that share one head
-    batch: int = 8  # heads per step
+    base: str | None = None  # Hub id or folder of a model to fine-tune; None: from scratch
+    samples: int = 240_000
+    branches: int = 16  # messages that share one head
+    batch: int = 4  # heads per step
     width: int = 256
     layers: int = 4
     heads: int = 4
     context: int = 512
     vocab: int = 3_072
-    peak_rate: float = 2e-3
+    peak_rate: float = 2e-3  # of AdamW: embeddings, biases, norms
+    matrix_rate: float = 0.02  # of Muon: the matrices between them
     warmup_steps: int = 100
     weight_decay: float = 0.05
+    dropout: float = 0.1  # of embeddings and of each layer's output
     seed: int = 2026
     threads: int = 2
     evaluated: int = 1_500  # messages per evaluation split
@@ -69,41 +80,75 @@ QUICK = Plan(
 )
 
 
+FINE_TUNING_RATE = 2e-4  # a trained model is nudged, not taught anew
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=BUNDLED, help="folder of the result")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="file to go on from")
+    parser.add_argument("--base", help="GPT-2 to fine-tune: a Hub id or a folder (default: train from scratch)")
     parser.add_argument("--samples", type=int, help="training messages; default of the plan otherwise")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--quick", action="store_true", help="a toy, in seconds")
     options = parser.parse_args()
-    plan = replace(QUICK if options.quick else Plan(), seed=options.seed)
+    plan = replace(QUICK if options.quick else Plan(), seed=options.seed, base=options.base)
+    if options.base:
+        plan = replace(plan, peak_rate=FINE_TUNING_RATE, matrix_rate=10 * FINE_TUNING_RATE)
     if options.samples:
         plan = replace(plan, samples=options.samples)
-    run(plan, options.out, options.checkpoint)
+    in_docs = (CURVE, evaluate.PICTURE) if options.out == BUNDLED else (None, None)
+    run(plan, options.out, options.checkpoint, *in_docs)
 
 
-def run(plan: Plan, out: Path, checkpoint: Path) -> dict[str, Any]:
-    """Train, save, evaluate. Returns what stands in `training.json`."""
+def run(
+    plan: Plan, out: Path, checkpoint: Path, curve: Path | None = None, picture: Path | None = None
+) -> dict[str, Any]:
+    """Train, save, evaluate. Returns what stands in `training.json`.
+
+    Args:
+        out: folder of the result.
+        checkpoint: where to go on from, and what is removed at the end.
+        curve: PNG of the loss; beside the checkpoint if None.
+        picture: PNG of the confusion matrix; not drawn if None.
+    """
     torch.manual_seed(plan.seed)
     torch.set_num_threads(plan.threads)
-    samples = list(dataset.generate("train", plan.seed, plan.samples))
-    tokenizer = train_tokenizer(samples[:20_000], plan.vocab, plan.context)
-    model = build_model(plan, tokenizer)
-    seconds, tokens = fit(model, tokenizer, samples, plan, checkpoint)
+    samples = list(tqdm(dataset.generate("train", plan.seed, plan.samples), total=plan.samples, desc="messages"))
+    if plan.base:
+        model, tokenizer = load_base(plan.base)
+    else:
+        tokenizer = train_tokenizer(samples[:20_000], plan.vocab, plan.context)
+        model = build_model(plan, tokenizer)
+    history = fit(model, tokenizer, samples, plan, checkpoint)
     facts = {
         "plan": asdict(plan),
         "data": fingerprint(),
+        "real_chats": False,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "seconds": round(seconds),
-        "tokens": tokens,
+        "seconds": round(history.seconds),
+        "tokens": history.tokens,
         "metrics": {},
     }
-    save(model, tokenizer, out, facts)
-    facts["metrics"] = evaluate.evaluate(out, plan.evaluated, plan.seed)
+    save(model.cpu(), tokenizer, out, facts)
+    draw_curve(history.losses, history.hits, curve or checkpoint.with_suffix(".png"))
+    facts["metrics"] = evaluate.evaluate(out, plan.evaluated, plan.seed, picture)
     write_facts(out, facts)
     checkpoint.unlink(missing_ok=True)
     return facts
+
+
+def load_base(name: str) -> tuple[Any, Any]:
+    """Load a causal model of the Hub or a folder and teach its tokenizer the tags of our format."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(name)
+    model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    known = tokenizer.get_vocab()
+    tokenizer.add_special_tokens({"additional_special_tokens": [t for t in SPECIAL_TOKENS if t not in known]})
+    tokenizer.eos_token = tokenizer.pad_token = SPECIAL_TOKENS[0]
+    tokenizer.padding_side = "left"
+    model.resize_token_embeddings(len(tokenizer))
+    model.config.eos_token_id = model.config.pad_token_id = tokenizer.eos_token_id
+    return model, tokenizer
 
 
 def build_model(plan: Plan, tokenizer: Any) -> Any:
@@ -115,8 +160,8 @@ def build_model(plan: Plan, tokenizer: Any) -> Any:
         n_layer=plan.layers,
         n_head=plan.heads,
         activation_function="gelu_pytorch_tanh",  # GPT-2's own function, in one fused step
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
+        resid_pdrop=plan.dropout,
+        embd_pdrop=plan.dropout,
         attn_pdrop=0.0,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -126,41 +171,83 @@ def build_model(plan: Plan, tokenizer: Any) -> Any:
     return build(config)
 
 
+@dataclass
+class History:
+    """What a training was: seconds (over all starts), tokens seen, loss and share of right intents per step."""
+
+    seconds: float = 0.0
+    tokens: int = 0
+    losses: list[float] = field(default_factory=list)
+    hits: list[float] = field(default_factory=list)
+
+
 def fit(
     model: Any,
     tokenizer: Any,
     samples: list[dataset.Sample],
     plan: Plan,
     checkpoint: Path,
-) -> tuple[float, int]:
-    """Train once through the samples. Returns seconds spent (over all starts) and tokens seen."""
-    packed = list(packs(samples, tokenizer, plan.context, plan.branches, random.Random(plan.seed)))
+) -> History:
+    """Train once through the samples, on the GPU if there is one. The same plan and data give the same weights."""
+    torch.manual_seed(plan.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device).train()
+    context = min(plan.context, int(model.config.max_position_embeddings))
+    packed = list(packs(samples, tokenizer, context, plan.branches, random.Random(plan.seed)))
     stream = list(batches(packed, plan.batch, tokenizer.pad_token_id, plan.seed))
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=plan.peak_rate, betas=(0.9, 0.98), weight_decay=plan.weight_decay
-    )
-    first, spent = _restore(model, optimizer, checkpoint, plan)
+    optimizers = build_optimizers(model, plan)
+    peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
+    history = _restore(model, optimizers, checkpoint, plan)
+    history.tokens = sum(len(pack.ids) for pack in packed)
     intent_ids, _ = tag_ids(tokenizer)
-    is_intent = torch.zeros(len(tokenizer), dtype=torch.bool)
+    is_intent = torch.zeros(len(tokenizer), dtype=torch.bool, device=device)
     is_intent[intent_ids] = True
-    started = time.monotonic()
-    recent = {"loss": 0.0, "intent": 0.0}
+    first, spent, started = len(history.losses), history.seconds, time.monotonic()
     bar = tqdm(range(first, len(stream)), initial=first, total=len(stream), mininterval=5, desc="training")
     for step in bar:
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step, len(stream), plan)
-        loss, hits = step_loss(model, stream[step], is_intent)
+        for optimizer, of_groups in zip(optimizers, peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, of_groups, strict=True):
+                group["lr"] = peak * rate(step, len(stream), plan)
+        with mixed_precision(device):
+            loss, hits = step_loss(model, stream[step].to(device), is_intent)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        for name, value in (("loss", loss.item()), ("intent", hits)):
-            recent[name] = value if step == first else 0.97 * recent[name] + 0.03 * value
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        history.losses.append(loss.item())
+        history.hits.append(hits)
+        history.seconds = spent + time.monotonic() - started
         if step % 20 == 0:
-            bar.set_postfix({name: f"{value:.3f}" for name, value in recent.items()})
+            recent = slice(-30, None)
+            bar.set_postfix(loss=f"{mean(history.losses[recent]):.3f}", intent=f"{mean(history.hits[recent]):.3f}")
         if (step + 1) % plan.checkpoint_steps == 0:
-            _remember(model, optimizer, checkpoint, plan, step + 1, spent + time.monotonic() - started)
-    return spent + time.monotonic() - started, sum(len(pack.ids) for pack in packed)
+            _remember(model, optimizers, checkpoint, plan, history)
+    return history
+
+
+def build_optimizers(model: Any, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for everything else.
+
+    After as many messages Muon understood twice as many as AdamW alone (docs/model-log.md). Jordan et al., 2024.
+    """
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
+    tables = {id(model.get_input_embeddings().weight), id(model.get_output_embeddings().weight)}
+    for name, weights in model.named_parameters():
+        inner = weights.ndim == 2 and id(weights) not in tables and "wpe" not in name
+        (matrices if inner else others).append(weights)
+    return [
+        torch.optim.Muon(matrices, lr=plan.matrix_rate, momentum=0.95, weight_decay=plan.weight_decay),
+        torch.optim.AdamW(others, lr=plan.peak_rate, betas=(0.9, 0.98), weight_decay=plan.weight_decay / 5),
+    ]
+
+
+def mixed_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """bfloat16 where it pays: on a GPU. On a processor without bf16 units it is slower than float32."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 def step_loss(model: Any, batch: Batch, is_intent: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -168,13 +255,13 @@ def step_loss(model: Any, batch: Batch, is_intent: torch.Tensor) -> tuple[torch.
 
     The output layer is computed only where something is to be predicted: about a third of the positions.
     """
-    hidden = model.transformer(
+    hidden = model.base_model(
         batch.ids, attention_mask=batch.mask, position_ids=batch.positions
     ).last_hidden_state  # (B, T, width)
     wanted = batch.weights[:, 1:] > 0
     targets = batch.ids[:, 1:][wanted]  # (N,)
     weights = batch.weights[:, 1:][wanted]  # (N,)
-    logits = model.lm_head(hidden[:, :-1][wanted])  # (N, vocab)
+    logits = model.get_output_embeddings()(hidden[:, :-1][wanted]).float()  # (N, vocab)
     losses = functional.cross_entropy(logits, targets, reduction="none")
     intents = is_intent[targets]
     hits = (logits[intents].argmax(-1) == targets[intents]).float().mean().item()
@@ -182,40 +269,42 @@ def step_loss(model: Any, batch: Batch, is_intent: torch.Tensor) -> tuple[torch.
 
 
 def rate(step: int, steps: int, plan: Plan) -> float:
-    """Learning rate: straight up during warm-up, then down a cosine to a twentieth."""
+    """Share of the peak rate: straight up during warm-up, then down a cosine to a twentieth."""
     if step < plan.warmup_steps:
-        return plan.peak_rate * (step + 1) / plan.warmup_steps
+        return (step + 1) / plan.warmup_steps
     done = (step - plan.warmup_steps) / max(1, steps - plan.warmup_steps)
-    return plan.peak_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _identity(plan: Plan) -> str:
     return json.dumps([asdict(plan), fingerprint()], sort_keys=True)
 
 
-def _remember(model: Any, optimizer: torch.optim.Optimizer, path: Path, plan: Plan, step: int, spent: float) -> None:
+def _remember(model: Any, optimizers: list[torch.optim.Optimizer], path: Path, plan: Plan, history: History) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "spent": spent,
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "history": asdict(history),
+        "random": torch.get_rng_state(),
         "of": _identity(plan),
     }
     torch.save(state, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
 
 
-def _restore(model: Any, optimizer: torch.optim.Optimizer, path: Path, plan: Plan) -> tuple[int, float]:
-    """Load the checkpoint if it belongs to this plan and data; returns the next step and the seconds spent."""
+def _restore(model: Any, optimizers: list[torch.optim.Optimizer], path: Path, plan: Plan) -> History:
+    """Load the checkpoint if it belongs to this plan and data; one step was done for each loss of its history."""
     if not path.exists():
-        return 0, 0.0
+        return History()
     state = torch.load(path, weights_only=True)
     if state["of"] != _identity(plan):
-        return 0, 0.0
+        return History()
     model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"]), float(state["spent"])
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    torch.set_rng_state(state["random"])
+    return History(**state["history"])
 
 
 def save(model: Any, tokenizer: Any, out: Path, facts: dict[str, Any]) -> None:
