@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from shared.prompt import strip_control
+from workers.safety.grounding import turns_advice, unknown_words
 from workers.safety.invention import Facts, invented, plain, without_values
 from workers.safety.medical_claims import changes_treatment, gives_diagnosis, gives_dose
 
@@ -30,7 +31,7 @@ _DISCLOSURE = re.compile(
 )
 _PERSON = re.compile(
     r"\b(?:soy|somos|le habla|habla|le saluda|te saluda|le atiende)\s+(?:el|la|un|una|su)?\s*"
-    r"(?:dr|dra|doctor\w*|medic[oa]s?|enfermer\w*|licenciad\w*|persona(?: real)?|human[oa]s?|especialista)\b"
+    r"(?:dr|dra|doctor\w*|medic[oa]s?|enfermer\w*|licenciad\w*|persona(?: real)?(?! con )|human[oa]s?|especialista)\b"
 )
 _FOREIGN_LIST = """
     the and you your please take with for are this that have is not can will hello sorry of to my i your doctor's
@@ -39,7 +40,7 @@ _FOREIGN_LIST = """
 _FOREIGN = frozenset(_FOREIGN_LIST.split())
 _SPANISH_LIST = """
     a al de del el la los las un una en y o que no si con por para su sus le se es lo puede mas como cita usted
-    centro gracias hola esta muy bien ya sin al me mi ayudarle dia salud
+    centro gracias hola solo ni puedo ese los esta muy bien ya sin al me mi ayudarle dia salud
 """
 _SPANISH = frozenset(_SPANISH_LIST.split())
 _DISEASE = re.compile(
@@ -60,9 +61,9 @@ def review(reply: str, facts: Facts) -> str | None:
 
     Returns:
         empty · too_long · control_token · placeholder · disclosure · claims_person · language · dose · diagnosis ·
-        treatment_change · invented_number|date|drug|name|place|price · None.
+        treatment_change · invented_number|date|drug|name|place|price · ungrounded · None.
     """
-    text = " ".join(reply.split())
+    text, facts = _in_one_piece(" ".join(reply.split()), facts)
     if not text:
         return "empty"
     if len(text) > MAX_CHARS:
@@ -79,16 +80,18 @@ def review(reply: str, facts: Facts) -> str | None:
     if _is_foreign(low):
         return "language"
     reviewed = {_bare(sentence) for source in facts.texts for sentence in _sentences(source)}
-    for sentence in _sentences(text):
-        if _bare(sentence) in reviewed:
-            continue
-        if rule := _medical_rule(plain(sentence)):
+    card = plain(" ".join(facts.texts))
+    fresh = [sentence for sentence in _sentences(text) if _bare(sentence) not in reviewed]
+    for sentence in fresh:
+        own_words = without_values(_PLACEHOLDER.sub(" ", sentence), facts)
+        if rule := _medical_rule(plain(sentence), card) or invented(own_words, facts):
             return rule
-        if rule := invented(without_values(_PLACEHOLDER.sub(" ", sentence), facts), facts):
-            return rule
+        if turns_advice(plain(own_words), card):
+            return "treatment_change"
+        if unknown_words(plain(own_words), card):
+            return "ungrounded"
     # A dose may be spread over two sentences: "Tome dos. Cada ocho horas."
-    rest = " ".join(plain(s) for s in _sentences(text) if _bare(s) not in reviewed)
-    return _medical_rule(rest)
+    return _medical_rule(" ".join(map(plain, fresh)), card)
 
 
 def strip_control_tokens(text: str) -> str:
@@ -101,14 +104,25 @@ def names_disease(text: str) -> bool:
     return bool(_DISEASE.search(plain(text)))
 
 
-def _medical_rule(sentence: str) -> str | None:
-    if gives_dose(sentence):
+def _medical_rule(sentence: str, card: str) -> str | None:
+    if gives_dose(sentence, card):
         return "dose"
-    if changes_treatment(sentence):
+    if changes_treatment(sentence, card):
         return "treatment_change"
-    if gives_diagnosis(sentence):
+    if gives_diagnosis(sentence, card):
         return "diagnosis"
     return None
+
+
+def _in_one_piece(text: str, facts: Facts) -> tuple[str, Facts]:
+    """Write values that hold a semicolon (the opening hours) with commas, so that they do not end a sentence."""
+    for value in facts.values:
+        if ";" in value:
+            comma = value.replace(";", ",")
+            text = text.replace(value, comma)
+            texts = tuple(source.replace(value, comma) for source in facts.texts)
+            facts = Facts(tuple(comma if other == value else other for other in facts.values), texts)
+    return text, facts
 
 
 def _sentences(text: str) -> list[str]:

@@ -20,7 +20,16 @@ _DATES_LIST = """
     septiembre setiembre octubre noviembre diciembre
 """
 _DATES = frozenset(_DATES_LIST.split())
-_TOMORROW = re.compile(r"\b(?:pasado manana|(?<!la )(?<!las )(?<!en la )manana)\b")
+# Days, durations and hours of opening without a number.
+_RELATIVE = re.compile(
+    r"\b(?:pasado manana|(?<!la )(?<!las )(?<!en la )manana|hoy|ayer|anteayer|anoche|"
+    r"esta (?:manana|tarde|noche|semana)|medio ?dia|media ?noche|"
+    r"(?:est[ea]|proxim[ao]|otr[ao]|siguiente) (?:semana|mes|ano)|(?:semana|mes|ano) (?:que viene|entrante)|"
+    r"(?:fin|fines|mitad|comienzos|principios) de (?:semana|mes|ano)|"
+    r"(?:en|dentro de|por|durante|tras) (?:una?|un par de|un[oa]s|poc[oa]s|vari[oa]s|algun[oa]s) "
+    r"(?:dias?|semanas?|mes|meses|horas?|rato|ratito)|"
+    r"dia y noche|hay atencion|atienden|abren|abrimos|abiertos?)\b"
+)
 _DRUGS_LIST = """
     rifampicina rifapentina isoniacida pirazinamida etambutol estreptomicina levofloxacino moxifloxacino linezolid
     bedaquilina clofazimina cicloserina amikacina etionamida delamanid pretomanid kanamicina paracetamol
@@ -41,7 +50,7 @@ _KNOWN_CAPITALS_LIST = """
 _KNOWN_CAPITALS = frozenset(_KNOWN_CAPITALS_LIST.split())
 # First words before a comma that are nobody's name: "Claro, ..."
 _OPENERS_LIST = """
-    hola gracias claro bueno listo disculpe entiendo perfecto si no ya bien entonces ademas tambien tranquilo
+    afirmo hola gracias claro bueno listo disculpe entiendo perfecto si no ya bien entonces ademas tambien tranquilo
     tranquila entendido lamentablemente comprendo perdon recuerde buenas buenos primero luego despues aqui igual
     mientras asi hoy muy con de por para en cuando aunque vale correcto efectivamente exacto
 """
@@ -74,10 +83,23 @@ def plain(text: str) -> str:
 
 
 def without_values(reply: str, facts: Facts) -> str:
-    """Remove the values a reply may state, longest first, so that what is left must be words."""
-    for value in sorted(filter(None, facts.values), key=len, reverse=True):
-        reply = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", reply, flags=re.IGNORECASE)
+    """Remove the values a reply may state and their beginnings, longest first, so that what is left must be words."""
+    parts = {part for value in facts.values for part in _parts(value)}
+    for part in sorted(parts, key=len, reverse=True):
+        reply = re.sub(rf"(?<![\w@./]){re.escape(part)}(?![\w@]|\.\w)", " ", reply, flags=re.IGNORECASE)
     return reply
+
+
+def _parts(value: str) -> list[str]:
+    """List the ways to say a value: "Elvira" of "Elvira Choque", "martes" and "24 de noviembre" of a date.
+
+    Opening hours are stated whole or not at all: "el lunes" alone would be an appointment that nobody gave.
+    """
+    words = value.split()
+    if not words or not words[0][0].isalpha() or ":" in value:
+        return [value] if value else []
+    day = re.search(r"\d+ de \w+$", value)
+    return [" ".join(words[: count + 1]) for count in range(len(words))] + ([day.group()] if day else [])
 
 
 def invented(sentence: str, facts: Facts) -> str | None:
@@ -90,7 +112,7 @@ def invented(sentence: str, facts: Facts) -> str | None:
     Returns:
         `invented_` and number, date, drug, name, place or price; or None.
     """
-    known = plain(" ".join((*facts.texts, *facts.values)))
+    known = plain(without_values(" ".join(facts.texts), facts))
     known_words = set(re.findall(r"\w+", known))
     low = plain(sentence)
     words = re.findall(r"\w+", low)
@@ -105,7 +127,7 @@ def invented(sentence: str, facts: Facts) -> str | None:
         return "invented_number"
     if any(w.rstrip("s") in _DATES | {d.rstrip("s") for d in _DATES} and w not in known_words for w in words):
         return "invented_date"
-    if _TOMORROW.search(low) and not _TOMORROW.search(known):
+    if any(match.group() not in known for match in _RELATIVE.finditer(low)):
         return "invented_date"
     if any((w in _DRUGS or _DRUG_ENDINGS.fullmatch(w)) and w not in known_words for w in words):
         return "invented_drug"

@@ -41,14 +41,16 @@ _DOSES = tuple(
         r"con (?:el|la) (?:desayuno|almuerzo|cena)|por la (?:manana|noche|tarde)|al acostarse|al dia|"
         r"diariamente|de golpe)\b",
         rf"\bdosis\s+(?:es|son|recomendada|habitual|normal|correcta|de)\s+(?:de\s+)?{_NUMBER}\b",
-        rf"\b(?:doble|triple)\s+{_PIECE}\b|\bdosis\s+doble\b",
+        r"\b(?:doble|triple|mitad)\b",
+        r"\bun[ao]?\s+(?:al|por|cada)\s+(?:dia|noche|manana|tarde|semana|hora|comida)\b",
+        rf"\b{_TAKE}\s+(?:solo\s+|las\s+|los\s+)?(?:cuando|como|si)\b",
     )
 )
 # "Si olvidó una dosis" and "no tome doble" speak of doses without giving one.
 _HARMLESS_DOSES = re.compile(
     r"\b(?:olvid\w+|falt\w+|salt\w+|perdi\w+|se le paso)\s+(?:de\s+)?(?:tomar\s+)?(?:\w+\s+)?(?:una|alguna|"
     r"varias)\s+(?:dosis|tomas?|pastillas?)\b"
-    r"|\bno\s+(?:se\s+)?tome\s+(?:el\s+)?doble\b|\bno\s+tome\s+doble\s+dosis\b"
+    r"|\bno\s+(?:se\s+|debe\s+|puede\s+)?tom(?:e|ar)\s+(?:el\s+|una\s+|la\s+)?(?:dosis\s+|toma\s+)?doble\b"
 )
 
 _ILLNESS = (
@@ -60,9 +62,11 @@ _ILLNESS = (
 _DIAGNOSES = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b(?:tiene|tenga|padece|presenta|sufre|tendria|tendra|contrajo|desarrollo|esta con|"
+        rf"\b(?:tiene|tienes|tenes|tenga|tengas|padec\w+|presenta\w*|sufr\w+|tendria\w*|tendra\w*|tenia\w*|tuv\w+|"
+        rf"contrajo|contrajiste|desarrollo|(?:esta|estas) con|se enfermo (?:con|de)|"
         rf"es portador\w* de)\s+(?:de\s+)?(?:\w+\s+){{0,2}}?{_ILLNESS}\b",
-        r"\b(?:lo suyo|eso|esto|lo que tiene|lo que siente|su tos|su caso)\s+(?:\w+\s+){0,2}?(?:es|son|parece|"
+        r"\b(?:lo suyo|lo tuyo|(?<!por )eso|esto|lo que (?:tiene|tienes|tenes|siente|sientes|sentis)|su tos|"
+        r"su caso)\s+(?:\w+\s+){0,2}?(?:es|son|parece|"
         r"seria|suena|puede ser|debe ser)\b",
         rf"\b(?:se trata de|parece ser|parece|debe ser|seguro es|probablemente es|"
         rf"es probable que)\s+(?:\w+\s+){{0,3}}?{_ILLNESS}\b",
@@ -74,13 +78,21 @@ _DIAGNOSES = tuple(
         r"esta)\s+(?:\w+\s+)?(?:positiv|negativ|normal|bien|mal|limpi)\w*",
         r"\b(?:usted|ud)\s+(?:\w+\s+)?(?:esta|es|estaria)\s+(?:\w+\s+)?(?:curad|san[oa]|infectad|contagi|enferm|"
         r"positiv|negativ|grave|bien|fuera de peligro)\w*",
+        r"\b(?:su|sus|tu|tus)\s+(?!cita)\w+\s+(?:ya\s+)?(?:esta|estan|sigue|siguen|anda|andan|va|van|quedo|quedaron)\s+"
+        r"(?:muy\s+|mas\s+)?(?:bien|mejor|mal|peor)\b",
         r"\b(?:ya\s+)?(?:esta|se encuentra)\s+(?:\w+\s+)?(?:curad[oa]|san[oa]|infectad[oa]|fuera de peligro)\b",
-        r"\b(?:usted|ud|ya)\s+(?:ya\s+)?no\s+(?:es\s+contagios\w+|contagia|contagie|puede contagiar)\b",
+        r"\b(?:usted|ud|tu|vos|ya)\s+(?:ya\s+)?no\s+(?:l[eo]s?\s+)?(?:eres\s+|es\s+|sos\s+|puede\w*\s+|va\s+a\s+)?contagi\w+",
+        r"\bno\s+(?:l[aeo]s?\s+)?(?:va|vas|puede\w*|podra\w*)\s+(?:a\s+)?contagi\w+",
         r"\b(?:eso|esto|ello)?\s*(?:es|son|seria)\s+(?:\w+\s+)?normal(?:es)?\b",
         r"\bno\s+(?:es|son|parece|se ve|tiene)\s+(?:nada\s+|algo\s+)?(?:grave|peligros\w+|seri[oa]|preocupante|"
         r"importancia|contagios\w+)\b",
         r"\bno\s+(?:hay\s+(?:de\s+)?(?:que|por que)\s+preocuparse|se\s+preocupe|"
         r"tiene\s+(?:de\s+)?que\s+preocuparse|es\s+nada)\b",
+        rf"\b(?:es|sea|sera|seria|fue)\s+(?:una?\s+|la\s+)?(?!enfermedad|bacteria){_ILLNESS}\b(?!\s+que)",
+        r"\b(?:todo|tu|vos)\s+(?:esta|estas|va|anda|sigue|salio)\s+(?:muy\s+|todo\s+)?(?:bien|mejor)\b",
+        r"\bno\s+(?:l[aeo]s?\s+)?contagi\w+",
+        r"\bno\s+(?:l[eo]s?\s+|te\s+)?(?:va\s+a\s+)?pasa\w*\s+nada\b",
+        r"\b(?:cura|mejora|pasa|quita|va)\s+sol[oa]s?\b",
         rf"\b(?:descarto|le diagnostico|confirmo que (?:\w+ )?(?:tiene|es|no))\b|\bno\s+(?:es|tiene)\s+{_ILLNESS}\b",
     )
 )
@@ -99,7 +111,14 @@ _CHANGE = (
 _CHANGES = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b{_CHANGE}\b(?:\s+(?:de|con|a|en))?(?:\s+(?:tomar|usar|recibir))?\s+(?:\w+\s+){{0,4}}?{_MEDICINE}\b",
+        rf"\b{_TAKE}\s+(?:\w+\s+){{0,3}}?{_MEDICINE}\b",
+        rf"\botr[oa]s?\s+{_MEDICINE}\b",
+        rf"\b{_MEDICINE}\s+(?:ya\s+)?no\s+(?:es|son|le|les|te|sirve\w*|hace\w*|ayuda\w*)\b",
+        r"\bno\s+(?:l[ao]s?\s+tom\w+|tom\w+\s+(?:nada|ningun\w*))\b",
+        rf"\b(?:sig\w+|segu\w+|qued\w+|aguant\w+|est[ae]\w*)\s+(?:\w+\s+)?sin\s+(?:\w+\s+){{0,2}}?{_MEDICINE}\b",
+        r"\b(?:l[eo]s?|te)\s+(?:va|van)\s+a\s+(?:dar|poner|recetar|quitar|cambiar)\b",
+        rf"\b{_CHANGE}\b(?:\s+(?:de|con|a|en))?(?:\s+(?:tomar|usar|recibir))?\s+"
+        rf"(?:(?!con |durante |segun )\w+\s+){{0,4}}?{_MEDICINE}\b",
         r"\b(?:dej|suspend|interrump|salte|salt|dupliqu|dobl|cambi|comparta|prest|repit|reemplac|tir|bot)(?:e|"
         r"a)(?:se)?l[ao]s?\b",
         r"\b(?:puede|debe|deberia|podria|tiene que|conviene|mejor|recomiendo|recomendable|aconsejo|"
@@ -111,6 +130,10 @@ _CHANGES = tuple(
         r"\b(?:no|ya no)\s+(?:l[ao]s?\s+)?tome\s+(?:mas|hoy|manana|por)\b",
         rf"\bun(?:os)?\s+(?:dias?|descanso)\s+sin\s+(?:\w+\s+)?(?:tomar|{_MEDICINE})\b",
     )
+)
+_STAY_AWAY = re.compile(
+    r"\b(?:no|nunca)\s+(?:se\s+|l[aeo]s?\s+)?(?:venga|vengas|vaya|vayas|llame|llames|avise|avises|consulte|consultes|"
+    r"pregunte|preguntes|espere|acuda|asista|moleste)\b"
 )
 _REMEDY = (
     r"(?:mates?|te de|infusion\w*|jarabes?|miel|ajo|limon|eucalipto|wira|jengibre|hierbas?|remedio casero|"
@@ -130,35 +153,55 @@ _REMEDIES = (
 _FORBIDDEN = re.compile(
     r"\b(?:no|nunca|jamas|tampoco|ni|evite|sin)\s+(?:se\s+|las?\s+|los?\s+|le\s+|debe\s+|puede\s+|vaya a\s+)*$"
 )
+_NEGATED = re.compile(r"\b(?:no|nunca|ni|sin|tampoco)\s+(?:\w+\s+){0,2}$")
 _ASKED_BEFORE = re.compile(
-    r"\b(?:antes de|consulte antes de|si (?:piensa|quiere|desea)|para no|evitar|peligroso|consulte si puede|"
-    r"preguntar? si puede)\s+(?:\w+\s+)?$"
+    r"\b(?:antes de|consulte antes de|siempre que se|si (?:piensa|quiere|desea)|para no|evitar|peligroso|"
+    r"consulte si puede|preguntar? si puede)\s+(?:\w+\s+)?$"
 )
 
 
-def gives_dose(sentence: str) -> bool:
-    """Tell whether a plain sentence states an amount, a count or a timetable of a medicine."""
+def gives_dose(sentence: str, card: str = "") -> bool:
+    """Tell whether a plain sentence states an amount, a count or a timetable of a medicine.
+
+    Args:
+        sentence: plain.
+        card: the plain reviewed texts; what stands there word by word may be said.
+    """
     rest = _HARMLESS_DOSES.sub(" ", sentence)
-    return any(pattern.search(rest) for pattern in _DOSES)
+    return any(not _stands_in(match, card) for pattern in _DOSES for match in pattern.finditer(rest))
 
 
-def gives_diagnosis(sentence: str) -> bool:
+def gives_diagnosis(sentence: str, card: str = "") -> bool:
     """Tell whether a plain sentence says what somebody has or has not, reads a result, or reassures."""
     for pattern in _DIAGNOSES:
         for match in pattern.finditer(sentence):
-            if not _SUPPOSED.search(sentence[: match.start()]):
+            if not (_SUPPOSED.search(sentence[: match.start()]) or _stands_in(match, card)):
                 return True
     return False
 
 
-def changes_treatment(sentence: str) -> bool:
-    """Tell whether a plain sentence advises to start, stop, skip, double, replace or share medicines, or a home remedy.
+def changes_treatment(sentence: str, card: str = "") -> bool:
+    """Tell whether a plain sentence advises to start, stop, skip, double, replace or share medicines, or a home remedy,
+    or not to see the staff.
 
     "No las deje" and "consulte antes de dejarlas" are allowed; "no tome sus pastillas" is not.
     """
+    if any(not _stands_in(match, card) for match in _STAY_AWAY.finditer(sentence)):
+        return True
     for pattern in (*_CHANGES, *_REMEDIES):
         for match in pattern.finditer(sentence):
             before = sentence[: match.start()]
-            if not (_FORBIDDEN.search(before) or _ASKED_BEFORE.search(before)):
+            if not (_FORBIDDEN.search(before) or _ASKED_BEFORE.search(before) or _stands_in(match, card)):
                 return True
     return False
+
+
+def _stands_in(match: re.Match[str], card: str) -> bool:
+    """Tell whether the card says the same words, with or without a "no" before them as here."""
+    words = re.escape(match.group().strip())
+    before = match.string[: match.start()]
+    negated = _NEGATED.search(before) is not None
+    return any(
+        (_NEGATED.search(card[: found.start()]) is not None) == negated
+        for found in re.finditer(rf"(?<!\w){words}(?!\w)", card)
+    )
