@@ -130,7 +130,7 @@ def _stretch(context: Context, positions: tuple[int, ...], message: Sequence[Rea
         case Reach.MESSAGE:
             return 0, len(message) - 1
         case Reach.QUESTION:
-            return _question_before(start, message), end
+            return _question_before(start, message), start - 1
         case Reach.BACK:
             return _backward(context, start, context.words, message, (",", ".")), end
         case Reach.WORDS:
@@ -143,7 +143,7 @@ def _stretch(context: Context, positions: tuple[int, ...], message: Sequence[Rea
 
 
 def _question_before(start: int, message: Sequence[Reading]) -> int:
-    """Return where the short question begins that ends just before `start`, or `start` when there is none."""
+    """Return where the short question begins that ends just before `start`; `start` when there is none: no scope."""
     if start == 0 or message[start][0].before != "." or message[start - 1][0].after != "?":
         return start
     first = start - 1
