@@ -152,6 +152,9 @@ K_WORDS = (
 WEEKDAYS: dict[str, str] = {
     "lun": "lunes",
     "lns": "lunes",
+    "luns": "lunes",
+    "lnes": "lunes",
+    "lune": "lunes",
     "mart": "martes",
     "mtes": "martes",
     "mie": "miercoles",
@@ -161,6 +164,7 @@ WEEKDAYS: dict[str, str] = {
     "mrcls": "miercoles",
     "jue": "jueves",
     "juev": "jueves",
+    "jues": "jueves",
     "jvs": "jueves",
     "vie": "viernes",
     "vier": "viernes",

@@ -29,7 +29,7 @@ _NEXT = (
     r"proxima|entrante|siguiente)"
 )
 _NEXT_MONTH = r"(?:mes que (?:viene|entra)|(?:proximo|otro|siguiente) mes|mes (?:proximo|entrante|siguiente))"
-_THIS_MONTH = r"(?:este mes|mes en curso|presente(?: mes)?|corriente|mes)"
+_THIS_MONTH = r"(?:este mes|mes en curso|presente(?: mes)?|corriente)"
 _THINGS = (
     r"(?! (?:por ciento|pastill|kilo|kg|mg|ml|veces|vez|persona|frasco|semana|mes(?:es)?\b|dias|"
     r"anos?\b|bs|bolivianos|horas))"
@@ -99,7 +99,7 @@ def _offset(match: re.Match[str], today: dt.date) -> Day | None:
     unit = match["unit"]
     if count > 400:
         return None
-    if unit.startswith("dia"):
+    if unit.startswith("di"):
         # Idioms: "ocho días" is a week, "quince días" two.
         return Day(*match.span(), today + dt.timedelta(days={8: 7, 15: 14}.get(count, count)))
     if unit.startswith("semana"):
@@ -173,13 +173,14 @@ _PATTERNS: list[tuple[re.Pattern[str], _Reader]] = [
             rf"(?<!\S){_DAY},? (?:de |del )?(?:mes de )?{_MONTH}(?:,? (?:de |del )?(?:ano )?(?P<year>20\d\d))?(?!\S)",
             _named,
         ),
-        (rf"(?<!\S){_DAY} (?:de |del )?(?:(?P<next>{_NEXT_MONTH})|{_THIS_MONTH})(?!\S)", _of_month),
+        (rf"(?<!\S){_DAY} (?:(?:de |del )?(?:(?P<next>{_NEXT_MONTH})|{_THIS_MONTH})|del mes)(?!\S)", _of_month),
         (rf"(?<!\S)(?:{_NEXT_MONTH}),? (?:el |dia )+{_DAY}(?P<next>)(?!\S)", _of_month),
         (r"(?<!\S)(?:hace|desde hace|llevo|por) (?:\w+ ){0,2}(?:dias?|semanas?|mes(?:es)?|anos?)(?!\S)", _ignore),
         (
             r"(?<!\S)(?:en|dentro de|de (?:aqui|aca|hoy) (?:a|en)|aqui a|pasando)(?: unos| unas)? "
             r"(?P<count>un|una|1|\d{1,3}) "
-            r"(?P<unit>dias?|diitas?|semanas?|semanitas?|mes|meses|mesecito)(?!\S)(?! (?:he |ha |baje|bajo|subi))",
+            r"(?P<unit>dias?|dii?tas?|diitos?|semanas?|semanitas?|mes|meses|mesecito)(?!\S)"
+            r"(?! (?:he |ha |baje|bajo|subi))",
             _offset,
         ),
         (rf"(?<!\S)(?:de )?(?:hoy|{_WEEKDAY}) en (?P<count>8|15)(?: dias)?(?!\S)", _in_eight),
@@ -200,7 +201,8 @@ _PATTERNS: list[tuple[re.Pattern[str], _Reader]] = [
         (rf"(?<!\S)(?:otro|subsiguiente) {_WEEKDAY}(?!\S)", _weekday_after_next),
         (rf"(?<!\S){_WEEKDAY} subsiguiente(?!\S)", _weekday_after_next),
         (
-            rf"(?<!\S){_WEEKDAY}(?: que viene| proximo)?,?(?: dia| el)? (?P<day>\d{{1,2}})(?!\S){_THINGS}",
+            rf"(?<!\S){_WEEKDAY}(?: que viene| proximo)?,?(?: dia| el|(?: que)? (?:es|cae))* "
+            rf"(?P<day>\d{{1,2}})(?!\S){_THINGS}",
             _weekday_number,
         ),
         (rf"(?<!\S)(?:el |dia )(?P<day>\d{{1,2}}),? {_WEEKDAY}(?!\S)", _weekday_number),

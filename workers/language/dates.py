@@ -124,7 +124,7 @@ def _choose(text: str, mentions: list[Mention], kind: type) -> Mention | None:
             continue
         between = text[chosen.end : mention.start]
         opening = opening_words(text[mention.start : mention.end]) if kind is Clock else ""
-        if _CORRECTION.search(between) or not _ALTERNATIVE.search(between + opening.split(" las")[0]):
+        if _CORRECTION.search(between + opening) or not _ALTERNATIVE.search(between + opening.split(" las")[0]):
             chosen = mention
     return chosen
 

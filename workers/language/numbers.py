@@ -58,7 +58,7 @@ _NUMBERS = {
 }
 _TENS = {20, 30, 40, 50}
 # "una" is one o'clock only here; everywhere else it is an article.
-_BEFORE_ONE = {"la", "las", "tipo", "el", "dia", "del", "al", "y"}
+_BEFORE_ONE = {"la", "las", "tipo", "el", "dia", "del", "al", "y", "horas"}
 
 # Words one letter away from a day or a month that are words of their own.
 _NOT_CALENDAR = word_set(
