@@ -52,6 +52,7 @@ class Lexicon:
                 self._neighbours[word].add(word)
                 for shorter in _without_one_letter(word):
                     self._neighbours[shorter].add(word)
+        self._mended_short = frozenset(word for word in self._words & forgiven if len(word) == _TYPO_LENGTH - 1)
         self._mended_stems: dict[str, list[str]] = defaultdict(list)
         for stem in self._stems & forgiven:
             if len(stem) > _TYPO_LENGTH:
@@ -81,9 +82,10 @@ class Lexicon:
         for shorter in _without_one_letter(written):
             close |= self._neighbours.get(shorter, set())
         for word in close:
-            same_start = word[0] == written[0] or word[:2] == written[1::-1] or len(word) > _TYPO_LENGTH + 1
-            if same_start and OSA.distance(word, written, score_cutoff=1) <= 1:
+            if _begins_alike(word, written) and OSA.distance(word, written, score_cutoff=1) <= 1:
                 yield word
+        if len(written) == _TYPO_LENGTH - 1:  # in short words only swapped neighbours: toem, snage
+            yield from (swapped for swapped in _with_swapped_letters(written) if swapped in self._mended_short)
         for stem in self._mended_stems.get(written[0], ()):
             if min(OSA.distance(stem, written[: len(stem) + extra], score_cutoff=1) for extra in (-1, 0, 1)) <= 1:
                 yield stem + "*"
@@ -143,3 +145,19 @@ class Lexicon:
 def _without_one_letter(word: str) -> Iterator[str]:
     for i in range(len(word)):
         yield word[:i] + word[i + 1 :]
+
+
+def _begins_alike(word: str, written: str) -> bool:
+    """Tell whether the typo may be at the beginning: swapped, lost, or taken from the word before ("quier ovivir")."""
+    return (
+        word[0] == written[0]
+        or word[:2] == written[1::-1]
+        or len(word) > _TYPO_LENGTH + 1
+        or written[1:] == word
+        or (written == word[1:] and len(word) > _TYPO_LENGTH)
+    )
+
+
+def _with_swapped_letters(written: str) -> Iterator[str]:
+    for i in range(len(written) - 1):
+        yield written[:i] + written[i + 1] + written[i] + written[i + 2 :]

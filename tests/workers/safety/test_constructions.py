@@ -42,6 +42,10 @@ def test_no_construction_of_a_harmless_message_is_alarmed(kind: str) -> None:
         "no sabe ni cómo se llama",
         "no tengo fiebre, no puedo respirar",
         "mi hermano, el que tuvo tb, está convulsionando",
+        "no, es que no puede respirar mi papá",
+        "ya no quier ovivir así",
+        "cuando tsoo sale sangre",
+        "tengo manchas rojas en la almohada",
     ],
 )
 def test_no_scope_silences_a_present_sign(text: str) -> None:

@@ -16,10 +16,10 @@ from training.families import families
 from training.phrases import DATA, expand
 from workers.safety.danger import find_danger
 
-RECALL = 0.85
-RECALL_OF = {"hemoptisis": 0.9, "respiratorio": 0.84}
+RECALL = 0.87
+RECALL_OF = {"hemoptisis": 0.94, "respiratorio": 0.86}
 ALARMED_LOOK_ALIKES = 0.15
-ALARMED_ORDINARY = 0.012
+ALARMED_ORDINARY = 0.011
 
 Counts = tuple[Counter[str], Counter[str]]
 
