@@ -13,7 +13,7 @@ from shared.messages import Button, ListRow, Reply
 from shared.prediction import Intent
 from workers.dialogue.buttons import button, menu
 from workers.dialogue.decision import Conclusion, Decision, Known, TurnInput
-from workers.dialogue.wording import MAX_BUTTONS, say_date, say_options, say_start, say_time, slot_title
+from workers.dialogue.wording import MAX_BUTTONS, say_all, say_date, say_options, say_start, say_time, slot_title
 
 MAX_ROWS = 10  # of a WhatsApp list
 _GRACE = dt.timedelta(hours=1)  # "ya estoy llegando": a visit that has just begun still counts
@@ -112,7 +112,7 @@ def _which(flow: Flow, turn: TurnInput, known: Known) -> Reply:
     starts = [visit.start for visit in visits] or list(flow.offered)
     if not starts:
         return Reply(text=known.say("which_unknown"))
-    text = known.say(f"which_{flow.kind}", options=say_options(say_start(start) for start in starts[:MAX_ROWS]))
+    text = known.say(f"which_{flow.kind}", options=say_all(say_start(start) for start in starts[:MAX_ROWS]))
     titles = [slot_title(visit.start) for visit in visits]
     if len(set(titles)) < len(titles):  # two visits at the same time: WhatsApp wants different titles
         titles = [visit.ref or visit.id for visit in visits]

@@ -24,7 +24,7 @@ from workers.dialogue.decision import (
     Schedule,
     TurnInput,
 )
-from workers.dialogue.words import ordinal, says_same_day, says_same_time, wants_any_slot
+from workers.dialogue.words import ordinal, says_same_day, says_same_time, shifts, wants_any_slot
 
 DAYS_SEARCHED = 4  # the day that was asked for and the days after it
 
@@ -53,7 +53,7 @@ def advance(flow: Flow, turn: TurnInput, conversation: Conversation, known: Know
             return look_for_slots(flow, turn.now.date(), turn, conversation, before)
         return ask(_expecting(flow, Expects.FECHA), turn, conversation, known, before=before)
     if slots.time is None:
-        if any_slot or slots.time_window:
+        if any_slot or slots.time_window or (flow.appointment_start and shifts(turn.text)):
             return look_for_slots(flow, slots.date, turn, conversation, before)
         return ask(_expecting(flow, Expects.HORA), turn, conversation, known, before=before)
     if flow.kind is FlowKind.AGENDAR and not turn.record.registered and not slots.name:
@@ -89,6 +89,8 @@ def fill(flow: Flow, turn: TurnInput) -> Flow:
         days = {start.date() for start in flow.offered}
         if not said.date and not slots.date and len(days) == 1:
             update["date"] = days.pop()
+        elif not said.date and not slots.date and not days and flow.appointment_start:
+            update["date"] = flow.appointment_start.date()  # only the hour of the visit is moved
     elif said.time_window:
         update |= {"time_window": said.time_window, "time": None}
     if flow.appointment_start and says_same_time(turn.text):

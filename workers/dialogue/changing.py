@@ -6,13 +6,13 @@ import datetime as dt
 
 from shared.conversation import Appointment, Conversation, Expects, Flow, FlowKind
 from shared.messages import Reply
-from shared.prediction import Slots
+from shared.prediction import Reason, Slots
 from workers.dialogue.asking import ask, join, upcoming, values
 from workers.dialogue.booking import advance
 from workers.dialogue.buttons import menu
 from workers.dialogue.decision import Conclusion, Confirm, Decision, Known, Params, TurnInput
-from workers.dialogue.wording import say_date, say_options, say_start, say_time
-from workers.dialogue.words import ordinal
+from workers.dialogue.wording import say_all, say_date, say_start, say_time
+from workers.dialogue.words import asks_another_hour, means_all, ordinal, says_same_day, says_same_time, shifts
 
 
 def begin_change(
@@ -76,8 +76,9 @@ def _missed(said: Slots, kind: FlowKind, known: Known) -> str:
     if said.appointment_ref:
         return known.say("no_such_ref", ref=said.appointment_ref)
     date, time = (said.old_date, said.old_time) if kind is FlowKind.REPROGRAMAR else (said.date, said.time)
-    words = join(say_date(date) if date else "", f"a las {time}" if time else "")
-    return known.say("no_visit_then", missed=words)
+    if date is None:
+        return known.say("no_visit_at", time=time or "")
+    return known.say("no_visit_then", missed=join(say_date(date), f"a las {time}" if time else ""))
 
 
 def settle(
@@ -101,9 +102,7 @@ def settle(
         }
     )
     if flow.kind is FlowKind.REPROGRAMAR:
-        slots = flow.slots
-        if slots.time and not slots.date:  # "cámbieme la hora, mejor a las 5": the day stays
-            flow = flow.model_copy(update={"slots": slots.model_copy(update={"date": visit.start.date()})})
+        flow = flow.model_copy(update={"slots": _kept_of(visit, flow.slots, turn.text)})
         return advance(flow, turn, conversation, known, before)
     if flow.kind is FlowKind.CANCELAR or turn.late or not sure:
         return ask(flow, turn, conversation, known, before=before)
@@ -112,6 +111,16 @@ def settle(
         return Decision(turn, conversation, conclusion=Conclusion(reply=reply, action="query"))
     call = Confirm(key=f"{flow.number}:confirm", appointment_id=visit.id)
     return Decision(turn, conversation, call=call, flow=flow, aside=before)
+
+
+def _kept_of(visit: Appointment, slots: Slots, text: str) -> Slots:
+    """What a moved visit keeps: its day when only an hour is named, and what "misma hora" or "mismo día" says."""
+    update: dict[str, object] = {}
+    if not slots.date and (slots.time or says_same_day(text) or asks_another_hour(text) or shifts(text)):
+        update["date"] = visit.start.date()
+    if not slots.time and says_same_time(text):
+        update |= {"time": say_time(visit.start), "time_window": None}
+    return slots.model_copy(update=update)
 
 
 def answer_which(
@@ -134,10 +143,14 @@ def answer_which(
         said = said.model_copy(update={"date": said.old_date or said.date, "time": said.old_time or said.time})
         if said.date or said.time or said.appointment_ref:
             meant = matching(listed or visits, said)
+            if not meant and means_all(turn.text):  # one yes is for one appointment
+                return settle(flow, (listed or visits)[0], turn, conversation, known, before=known.say("one_by_one"))
             if not meant:
                 return ask(flow, turn, conversation, known, before=_missed(said, FlowKind.CANCELAR, known))
         elif place is not None:
             meant = [listed[place]]
+        elif means_all(turn.text):
+            return settle(flow, (listed or visits)[0], turn, conversation, known, before=known.say("one_by_one"))
         else:
             return None
     if len(meant) > 1:
@@ -173,12 +186,14 @@ def describe(visits: list[Appointment], known: Known) -> Reply:
     if not visits:
         return Reply(text=known.say("no_visit"), buttons=menu(known.wording, "offer_visit"))
     if len(visits) > 1:
-        options = say_options(say_start(visit.start) for visit in visits).replace(" o ", " y ")
+        options = say_all(say_start(visit.start) for visit in visits)
         buttons = menu(known.wording, "consultar_cita")
         return Reply(text=known.say("several_visits", options=options), buttons=buttons)
     visit = visits[0]
     ref = known.say("ref_part", ref=visit.ref) if visit.ref else ""
-    text = known.say("one_visit", date=say_date(visit.start.date()), time=say_time(visit.start), reason="", ref=ref)
+    reason = known.wording.reasons[Reason(visit.reason)] if visit.reason in set(Reason) else ""
+    when = {"date": say_date(visit.start.date()), "time": say_time(visit.start)}
+    text = known.say("one_visit", reason=reason, ref=ref, **when)
     return Reply(text=text, buttons=menu(known.wording, "consultar_cita", visit=visit))
 
 

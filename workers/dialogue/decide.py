@@ -16,9 +16,12 @@ from workers.dialogue.booking import advance, begin_booking
 from workers.dialogue.buttons import Choice, Scope, button, menu, read_choice, typed_choice
 from workers.dialogue.changing import begin_change, describe, look_up
 from workers.dialogue.decision import Conclusion, Decision, Known, Outcome, TurnInput
-from workers.dialogue.flowing import KINDS, in_flow
+from workers.dialogue.flowing import in_flow
 from workers.dialogue.information import inform, side_answer, with_question
 from workers.dialogue.outcomes import conclude_call
+from workers.dialogue.reading import KINDS
+from workers.dialogue.refusing import refusal
+from workers.dialogue.words import arrives_late, names_a_visit
 
 # Free buttons whose title may be typed instead of tapped.
 _TITLES = (
@@ -36,6 +39,7 @@ _ACTED_UPON_UNSURE = frozenset(
         Intent.FUERA_DE_TEMA,
     }
 )
+_SURE_OF_NOTHING = 0.85
 _NEEDS_IDENTITY = frozenset(KINDS) | {Intent.CONSULTAR_CITA}
 
 
@@ -102,6 +106,14 @@ def _route(turn: TurnInput, conversation: Conversation, known: Known, choice: Ch
     if (choice is not None and choice.action == "volver") or (choice is None and social.returns(turn)):
         return _say(social.come_back(known), turn, conversation)
 
+    if choice is None and (key := refusal(turn)):
+        buttons = menu(known.wording, Intent.HABLAR_HUMANO)
+        return _say(
+            _and_ask_again(Conclusion(Reply(text=known.text(key), buttons=buttons)), turn, conversation, known),
+            turn,
+            conversation,
+        )
+
     # 3. The open flow, if the turn is about it.
     if not turn.identity_known:
         return _without_identity(turn, conversation, known, choice)
@@ -124,6 +136,10 @@ def _open(turn: TurnInput, conversation: Conversation, known: Known, choice: Cho
         before = join(known.say("late") if turn.late else "", side_answer(turn, conversation, known))
         if intent is Intent.AGENDAR_CITA:
             return begin_booking(turn, conversation, known, before)
+        if intent is Intent.CONFIRMAR_ASISTENCIA and choice is None and arrives_late(turn.text):
+            visits = upcoming(turn)
+            buttons = menu(known.wording, intent, visit=visits[0] if len(visits) == 1 else None)
+            return _say(Conclusion(Reply(text=known.say("arrives_late"), buttons=buttons), flow), turn, conversation)
         referent = choice.arg if choice is not None and choice.scope is Scope.VISIT else None
         return begin_change(KINDS[intent], turn, conversation, known, before, referent)
     if intent is Intent.HABLAR_HUMANO:
@@ -164,10 +180,18 @@ def _and_ask_again(conclusion: Conclusion, turn: TurnInput, conversation: Conver
 
 
 def _sure_enough(turn: TurnInput) -> bool:
-    """Act at 0.60. A booking with a day or time needs less: its summary asks back by itself."""
+    """Act at 0.60. What shows by itself whether it was meant needs less: a booking with a day or time, a look-up.
+
+    To move, cancel or confirm what is not there needs more: without an appointment hardly anybody means that.
+    """
     said = turn.prediction
-    stated = said.intent is Intent.AGENDAR_CITA and (said.slots.date or said.slots.time)
-    return said.confidence >= (social.GUESS if stated else social.SURE)
+    if said.intent in KINDS and said.intent is not Intent.AGENDAR_CITA and turn.appointments is not None:
+        stated = names_a_visit(turn.text) or said.slots.date or said.slots.time or said.slots.appointment_ref
+        return said.confidence >= (social.SURE if stated or upcoming(turn) else _SURE_OF_NOTHING)
+    shows = said.intent is Intent.CONSULTAR_CITA or (
+        said.intent is Intent.AGENDAR_CITA and (said.slots.date or said.slots.time)
+    )
+    return said.confidence >= (social.GUESS if shows else social.SURE)
 
 
 def _without_text(turn: TurnInput, conversation: Conversation, known: Known) -> Decision:
@@ -183,7 +207,10 @@ def _without_text(turn: TurnInput, conversation: Conversation, known: Known) -> 
         text = join(known.say("contact_received"), known.text("saludo"))
         reply = Reply(text=text, buttons=menu(known.wording, Intent.SALUDO))
         return _say(Conclusion(reply), turn, conversation)
-    return _say(social.not_text(turn.messages, conversation, known), turn, conversation)
+    conclusion = social.not_text(turn.messages, conversation, known)
+    if conclusion.reply is None:
+        return _say(conclusion, turn, conversation)
+    return _say(_and_ask_again(conclusion, turn, conversation, known), turn, conversation)
 
 
 def _without_identity(turn: TurnInput, conversation: Conversation, known: Known, choice: Choice | None) -> Decision:

@@ -5,11 +5,9 @@ Returns None for what is not about the flow (a question, a greeting): `decide` a
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shared.conversation import Conversation, Expects, Flow, FlowKind
-from shared.prediction import INFORMATION_INTENTS, Intent
-from workers.dialogue.asking import ask, join, upcoming
+from shared.prediction import Intent
+from workers.dialogue.asking import ask, join, question, upcoming
 from workers.dialogue.booking import (
     accept,
     advance,
@@ -25,32 +23,35 @@ from workers.dialogue.buttons import Choice, Scope
 from workers.dialogue.changing import answer_which, begin_change, other_visit, settle
 from workers.dialogue.decision import Decision, Known, TurnInput
 from workers.dialogue.information import side_answer
+from workers.dialogue.reading import (
+    KINDS,
+    NEW_TIME,
+    asks_to_shift,
+    datum_first,
+    goes_on,
+    has_datum,
+    hesitates,
+    in_that_week,
+    is_yes,
+    same_visit,
+    sounds_like_yes,
+    with_plain_answer,
+)
 from workers.dialogue.social import SURE, not_sure
 from workers.dialogue.words import (
     asks_other_day,
     asks_other_time,
     cannot,
     drops,
-    is_bare_yes,
-    is_coming,
     name_in,
     names_a_visit,
+    names_next_week,
     opens_with_no,
-    opens_with_yes,
-    wants_another,
+    shifts,
     wants_any_slot,
 )
-from workers.language.yes_no import answer_of
 
-KINDS = {
-    Intent.AGENDAR_CITA: FlowKind.AGENDAR,
-    Intent.REPROGRAMAR_CITA: FlowKind.REPROGRAMAR,
-    Intent.CANCELAR_CITA: FlowKind.CANCELAR,
-    Intent.CONFIRMAR_ASISTENCIA: FlowKind.CONFIRMAR,
-}
-SURE_YES = 0.8  # a yes without a word for yes ("así quedamos") must be this certain
 _SPEAKS_OF_A_DATUM = frozenset({Intent.INFORMAR_DATO, Intent.AFIRMAR, Intent.NEGAR, Intent.CONFIRMAR_ASISTENCIA})
-_NEW_TIME = frozenset({FlowKind.AGENDAR, FlowKind.REPROGRAMAR})
 
 
 def in_flow(
@@ -59,37 +60,21 @@ def in_flow(
     """Decide a turn of an open flow; None when the turn is about something else."""
     if choice is not None:
         return _tapped(flow, turn, conversation, known, choice)
-    turn = _datum_first(with_plain_answer(turn))
+    turn = in_that_week(datum_first(with_plain_answer(turn)), conversation)
     said = turn.prediction
-    if said.intent in KINDS and KINDS[said.intent] is not flow.kind and not _goes_on(flow, turn):
+    if hesitates(flow, turn):
+        return ask(flow, turn, conversation, known, before=known.say("undecided"))
+    if said.intent in KINDS and KINDS[said.intent] is not flow.kind and not goes_on(flow, turn):
         return _replaced(flow, turn, conversation, known)
     if flow.expects is Expects.CUAL:
         if said.intent not in _SPEAKS_OF_A_DATUM and said.intent not in KINDS and said.confidence >= SURE:
             return None
-        if said.intent is Intent.NEGAR and not _has_datum(turn):
+        if said.intent is Intent.NEGAR and not has_datum(turn):
             return drop(flow, turn, conversation, known)
         return answer_which(flow, turn, conversation, known) or again(flow, turn, conversation, known)
-    if flow.kind in _NEW_TIME:
+    if flow.kind in NEW_TIME:
         return _choosing_a_time(flow, turn, conversation, known)
     return _about_a_visit(flow, turn, conversation, known)
-
-
-def with_plain_answer(turn: TurnInput) -> TurnInput:
-    """A bare yes or no in whole words is that, whatever the model made of it."""
-    answer, said = answer_of(turn.text), turn.prediction
-    if answer is None or said.intent is Intent.CONFIRMAR_ASISTENCIA:
-        return turn
-    intent = Intent.AFIRMAR if answer else Intent.NEGAR
-    return replace(turn, prediction=said.model_copy(update={"intent": intent, "confidence": 1.0}))
-
-
-def _datum_first(turn: TurnInput) -> TurnInput:
-    """ "El jueves, ¿y atienden hasta las 6?": the datum goes on with the flow, the question is answered beside it."""
-    said = turn.prediction
-    if said.intent not in INFORMATION_INTENTS or Intent.INFORMAR_DATO not in said.secondary or not _has_datum(turn):
-        return turn
-    update = {"intent": Intent.INFORMAR_DATO, "secondary": (said.intent,)}
-    return replace(turn, prediction=said.model_copy(update=update))
 
 
 def _tapped(flow: Flow, turn: TurnInput, conversation: Conversation, known: Known, choice: Choice) -> Decision | None:
@@ -113,28 +98,6 @@ def _tapped(flow: Flow, turn: TurnInput, conversation: Conversation, known: Know
             return ask(flow, turn, conversation, known, before=known.say("stale"))
         return advance(with_start(flow, start), turn, conversation, known)
     return drop(flow, turn, conversation, known)  # mantener, dejar
-
-
-def _has_datum(turn: TurnInput) -> bool:
-    said = turn.prediction.slots
-    return bool(said.date or said.time or said.time_window or said.appointment_ref)
-
-
-def _goes_on(flow: Flow, turn: TurnInput) -> bool:
-    """Is another appointment intent really a correction of this flow ("mejor cámbiela al jueves" before the yes)?"""
-    intent, text = turn.prediction.intent, turn.text
-    said = turn.prediction.slots
-    if intent is Intent.CONFIRMAR_ASISTENCIA:
-        if flow.kind is FlowKind.CANCELAR:
-            return not is_coming(text)
-        about_mine = names_a_visit(text) and _has_datum(turn)
-        return flow.kind in _NEW_TIME and flow.expects is Expects.CONFIRMAR and not about_mine
-    about_another = said.appointment_ref or said.old_date or said.old_time or wants_another(text)
-    if not (said.date or said.time or said.time_window) or about_another:
-        return False
-    if intent is Intent.REPROGRAMAR_CITA:
-        return flow.kind is FlowKind.AGENDAR and not names_a_visit(text)
-    return intent is Intent.AGENDAR_CITA and flow.kind is FlowKind.REPROGRAMAR
 
 
 def _replaced(flow: Flow, turn: TurnInput, conversation: Conversation, known: Known) -> Decision:
@@ -163,15 +126,19 @@ def _choosing_a_time(flow: Flow, turn: TurnInput, conversation: Conversation, kn
         or not sure
         or intent is Intent.FUERA_DE_TEMA
         or (asks_when and wants_any_slot(text))
-        or (asks_when and intent is Intent.CONSULTAR_CITA and not names_a_visit(text) and _has_datum(turn))
+        or (asks_when and intent is Intent.CONSULTAR_CITA and not names_a_visit(text) and has_datum(turn))
     )
     if not on_topic:
         return None
-    if drops(text) and not _has_datum(turn):
+    if drops(text) and not has_datum(turn):
         return drop(flow, turn, conversation, known)
     before = join(known.say("late") if turn.late else "", side_answer(turn, conversation, known))
     if cannot(text):
         return refuse(flow, turn, conversation, known)
+    if flow.appointment_start and not flow.slots.date and shifts(text):
+        flow = flow.model_copy(update={"slots": flow.slots.model_copy(update={"date": flow.appointment_start.date()})})
+    if asks_to_shift(flow, turn):
+        return other_time(flow, turn, conversation, known)
     if flow.expects is Expects.NOMBRE and not turn.prediction.slots.name and (name := name_in(text)):
         slots = flow.slots.model_copy(update={"name": name})
         return advance(flow.model_copy(update={"slots": slots}), turn, conversation, known, before)
@@ -180,16 +147,24 @@ def _choosing_a_time(flow: Flow, turn: TurnInput, conversation: Conversation, kn
         return advance(filled, turn, conversation, known, before)
     if asks_when and wants_any_slot(text):
         return advance(flow, turn, conversation, known, before)
-    if _is_yes(turn, flow):
+    if flow.slots.date and not has_datum(turn) and names_next_week(text):
+        return other_day(flow, turn, conversation, known)
+    if flow.expects is Expects.CONFIRMAR and is_yes(turn, flow):
         return accept(flow, turn, conversation, known)
-    if flow.slots.date and flow.slots.time and asks_other_time(text):
+    if flow.slots.date and asks_other_time(text):
         return other_time(flow, turn, conversation, known)
     if flow.slots.date and flow.slots.time and asks_other_day(text):
         return other_day(flow, turn, conversation, known)
-    if intent is Intent.NEGAR:
+    if is_yes(turn, flow):
+        return accept(flow, turn, conversation, known)
+    if intent is Intent.NEGAR and (sure or opens_with_no(text)):
         return refuse(flow, turn, conversation, known)
     if intent is Intent.FUERA_DE_TEMA and sure:
         return None
+    if sounds_like_yes(turn, flow):
+        return ask_plainly(flow, turn, conversation, known)
+    if flow.expects is Expects.CONFIRMAR and has_datum(turn):  # the proposal said again: understood, but no yes
+        return ask_plainly(flow, turn, conversation, known)
     if intent in KINDS and sure:
         return ask(flow, turn, conversation, known, before=before)
     return again(flow, turn, conversation, known)
@@ -203,40 +178,25 @@ def _about_a_visit(flow: Flow, turn: TurnInput, conversation: Conversation, know
     if (visit := other_visit(flow, turn)) is not None:
         fresh = flow.model_copy(update={"suspended": False})
         return settle(fresh, visit, turn, conversation, known, sure=False)
-    if _is_yes(turn, flow) and (not _has_datum(turn) or _same_visit(flow, turn)):
+    if is_yes(turn, flow) and (not has_datum(turn) or same_visit(flow, turn)):
         return accept(flow, turn, conversation, known)
-    if intent is Intent.INFORMAR_DATO and (said.date or said.time or said.time_window) and not _same_visit(flow, turn):
+    if intent is Intent.INFORMAR_DATO and (said.date or said.time or said.time_window) and not same_visit(flow, turn):
         return begin_change(FlowKind.REPROGRAMAR, turn, conversation, known, referent=flow.appointment_id)
-    if intent in KINDS and _has_datum(turn) and not _same_visit(flow, turn):
+    if intent in KINDS and has_datum(turn) and not same_visit(flow, turn):
         return begin_change(flow.kind, turn, conversation, known)
     if intent is Intent.NEGAR:
         return drop(flow, turn, conversation, known)
+    if sounds_like_yes(turn, flow):
+        return ask_plainly(flow, turn, conversation, known)
     return ask(flow, turn, conversation, known)
 
 
-def _same_visit(flow: Flow, turn: TurnInput) -> bool:
-    said, start = turn.prediction.slots, flow.appointment_start
-    if start is None:
-        return False
-    return said.date in (None, start.date()) and said.time in (None, f"{start:%H:%M}") and not said.time_window
-
-
-def _is_yes(turn: TurnInput, flow: Flow) -> bool:
-    """A yes in whole words. A guess of the model is no yes, nor is a sentence that begins with no."""
-    intent, text = turn.prediction.intent, turn.text
-    if opens_with_no(text) or intent is Intent.NEGAR:
-        return False
-    if intent is Intent.AFIRMAR:
-        return answer_of(text) is True or opens_with_yes(text) or turn.prediction.confidence >= SURE_YES
-    if intent is Intent.CONFIRMAR_ASISTENCIA:
-        if flow.expects is not Expects.CONFIRMAR:
-            return False
-        if flow.kind is FlowKind.CANCELAR:
-            return is_bare_yes(text)
-        # "Ahí estaré" agrees to the proposed visit only if there is no other that it could mean.
-        only_this = flow.kind is FlowKind.CONFIRMAR or (flow.kind is FlowKind.AGENDAR and not upcoming(turn))
-        return only_this or answer_of(text) is True or opens_with_yes(text)
-    return opens_with_yes(text) and (intent in KINDS or intent is Intent.INFORMAR_DATO)
+def ask_plainly(flow: Flow, turn: TurnInput, conversation: Conversation, known: Known) -> Decision:
+    """Ask the same once more and say how to answer; the second time in a row a person is offered."""
+    if conversation.unsure_in_a_row and not has_datum(turn):
+        return again(flow, turn, conversation, known)
+    text = join(question(flow, turn, known).text, known.say("yes_or_button"))
+    return ask(flow, turn, conversation, known, text=text, unsure=0 if has_datum(turn) else 1)
 
 
 def again(flow: Flow, turn: TurnInput, conversation: Conversation, known: Known) -> Decision:

@@ -5,6 +5,7 @@ The model may put a card in its own words, if the guardrails approve; medical te
 
 from __future__ import annotations
 
+import re
 import string
 
 from shared.conversation import Conversation
@@ -15,7 +16,9 @@ from workers.dialogue.asking import join
 from workers.dialogue.buttons import TOPICS, Choice, menu
 from workers.dialogue.decision import Conclusion, Known, TurnInput
 from workers.dialogue.wording import MAX_REPLY
+from workers.language.intents import classify
 from workers.language.normalise import normalise
+from workers.language.slots import extract
 
 # Facts of the centre: from the settings, so nobody has to sign them. Topic or button -> text of texts.yaml.
 _CENTRE = {
@@ -25,6 +28,17 @@ _CENTRE = {
     "telefono": "telefono",
     "llamar": "telefono",
 }
+CERTAIN = 0.8  # strength of the rules
+# Where another request begins: after a mark, or with the words by which patients change the subject.
+_SENTENCE_END = re.compile(
+    r"(?<=[?!.;\n])\s+|\n+|,?\s*\b(?:y\s+)?(?:otra\s+cos(?:a|ita)|una\s+(?:pregunt|consult)(?:a|ita)|"
+    r"tambi[eé]n\s+(?:quer[ií]a|quiero|quisiera|dig|d[ií]g)\w*|tambi[eé]n(?=\s+(?:si|que|qué|cuánto|cuanto)\b))\b[,:]?\s*",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(
+    r"^(?:y )?(?:que|como|cuando|cuant[oa]s?|donde|por que|cual|saber|si (?:se )?pued[oe]|es verdad|se puede|puedo"
+    r"|hay que|tengo que)\b"
+)
 
 
 def inform(turn: TurnInput, conversation: Conversation, known: Known, choice: Choice | None = None) -> Conclusion:
@@ -62,7 +76,18 @@ def side_answer(turn: TurnInput, conversation: Conversation, known: Known) -> st
             return (wording_of(card, known) or "") if card else ""
         if intent is Intent.HABLAR_HUMANO:
             return known.say("person_too")
+    for question in questions_apart(turn.text):
+        reading = classify(question, extract(question, turn.now), None, turn.now)
+        if reading.intent in INFORMATION_INTENTS and reading.strength >= CERTAIN:
+            card = known.knowledge.find(normalise(question), reading.intent, None)
+            return (wording_of(card, known) or "") if card else ""
     return ""
+
+
+def questions_apart(text: str) -> list[str]:
+    """The sentences of a message that ask for something by themselves, when it has more than one sentence."""
+    parts = [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
+    return [part for part in parts if part.endswith("?") or _ASKS.search(normalise(part))] if len(parts) > 1 else []
 
 
 def in_own_words(turn: TurnInput, known: Known, card_text: str) -> str | None:

@@ -30,6 +30,7 @@ from workers.dialogue.decision import (
     Unknown,
 )
 from workers.dialogue.wording import say_date, say_time
+from workers.dialogue.words import asks_other_time, wants_earlier, wants_later
 
 OFFERED = 3  # free slots or alternatives shown at once
 _NOON, _EVENING = dt.time(12), dt.time(18)
@@ -123,12 +124,14 @@ def _offer(decision: Decision, flow: Flow, call: FreeSlots, slots: Iterable[dt.d
     free = [start for start in free if start > turn.now and start != flow.appointment_start]
     left = _left(decision)  # "otra hora": near the one that was proposed, but not that one again
     free = [start for start in free if start != left]
+    free, direction = _shifted(decision, free)
     if flow.slots.time:  # "a las 10, cuando haya": that hour, if any day has it
         free = [start for start in free if f"{start:%H:%M}" == flow.slots.time] or free
     asked_day = flow.slots.date is not None
-    window = flow.slots.time_window
+    window = None if direction else flow.slots.time_window
     that_day = [start for start in free if start.date() == first] if asked_day else []
-    today = _nearest(that_day, left) if left and not window else choose(that_day, window)
+    near = left if not (window or direction) else None
+    today = _nearest(that_day, near) if near else choose(that_day, window)
     chosen = today or choose(free, window, spread=False)
     if chosen:
         slots_now = flow.slots if today else flow.slots.model_copy(update={"date": None})
@@ -136,7 +139,8 @@ def _offer(decision: Decision, flow: Flow, call: FreeSlots, slots: Iterable[dt.d
     else:
         nothing = flow.slots.model_copy(update={"date": None})
         flow = flow.model_copy(update={"offered": (), "slots": nothing, "expects": Expects.FECHA})
-    facts = {"date": say_date(first), "window": known.wording.windows[window] if window else ""}
+    part_of_day = known.wording.windows[window] if window else ""
+    facts = {"date": say_date(first), "window": known.say(direction) if direction else part_of_day}
     if today:
         text = known.say("offer_day", options=" o ".join(_times(today)), **facts)
     elif chosen:
@@ -164,6 +168,23 @@ def _left(decision: Decision) -> dt.datetime | None:
     if before is None or now is None or before.slots.date != now.slots.date:
         return None
     return start_of(before, decision.turn)
+
+
+def _shifted(decision: Decision, free: list[dt.datetime]) -> tuple[list[dt.datetime], str]:
+    """ "Más tarde", "más temprano", "otra hora": of the day being talked about, only what was not named yet."""
+    now, text = decision.flow, decision.turn.text
+    if now is None or now.slots.date is None:
+        return free, ""
+    left, offered = _left(decision), decision.conversation.flow.offered if decision.conversation.flow else ()
+    spoken_of = (left, *offered) if left or offered else (now.appointment_start,)
+    named = [start for start in spoken_of if start and start.date() == now.slots.date]
+    if named and wants_later(text):
+        return [start for start in free if start > max(named)], "later"
+    if named and wants_earlier(text):
+        return [start for start in free if start.date() != now.slots.date or start < min(named)], "earlier"
+    if asks_other_time(text):
+        return [start for start in free if start not in offered] or free, ""
+    return free, ""
 
 
 def _nearest(free: list[dt.datetime], to: dt.datetime) -> list[dt.datetime]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from shared.conversation import Conversation, Expects, Flow, FlowKind
 from shared.messages import Message, MessageKind, Reply
 from shared.prediction import Intent
-from workers.dialogue.asking import ask, upcoming
+from workers.dialogue.asking import ask, join, question, upcoming
 from workers.dialogue.buttons import ASK_BACK, button, menu
-from workers.dialogue.changing import is_soon, look_up, settle
+from workers.dialogue.changing import begin_change, is_soon, look_up, settle
 from workers.dialogue.decision import Conclusion, Decision, Known, TurnInput
 from workers.dialogue.information import in_own_words
 from workers.dialogue.wording import MAX_BUTTONS
-from workers.dialogue.words import asks_to_return
+from workers.dialogue.words import asks_to_return, cannot, would_rather
 
 _MEDIA = {"image": "imagen", "video": "imagen", "document": "documento", "sticker": "sticker"}  # audio and voice: "voz"
 SURE, GUESS = 0.60, 0.35  # dialogue specification section 4: act, ask back, fall back
@@ -54,6 +54,10 @@ def chat(turn: TurnInput, conversation: Conversation, known: Known) -> Decision:
     said = turn.prediction.slots
     if intent is Intent.INFORMAR_DATO and said.appointment_ref:
         return look_up(turn, conversation, known)
+    if cannot(turn.text) and upcoming(turn) and intent in (Intent.NEGAR, Intent.INFORMAR_DATO):
+        return begin_change(FlowKind.CANCELAR, turn, conversation, known)  # asks, and offers to move it
+    if intent is Intent.INFORMAR_DATO and (said.date or said.time) and would_rather(turn.text) and upcoming(turn):
+        return begin_change(FlowKind.REPROGRAMAR, turn, conversation, known)
     if intent is Intent.INFORMAR_DATO and (said.date or said.time or said.time_window):
         flow = Flow(kind=FlowKind.AGENDAR, expects=Expects.FECHA, number=turn.new_number, slots=said)
         if said.date and said.time:  # the summary itself asks whether that is wanted
@@ -76,7 +80,8 @@ def chat(turn: TurnInput, conversation: Conversation, known: Known) -> Decision:
         Intent.INFORMAR_DATO: "sigo_aqui",
     }
     key = keys.get(intent, "fuera_de_tema")
-    own = in_own_words(turn, known, "") if intent in (Intent.SALUDO, Intent.DESPEDIDA_GRACIAS) else None
+    may_word = conversation.introduced and intent in (Intent.SALUDO, Intent.DESPEDIDA_GRACIAS)
+    own = in_own_words(turn, known, "") if may_word else None  # at first contact the notice has said who we are
     reply = Reply(text=own or known.text(key), buttons=menu(known.wording, intent))
     return Decision(turn, conversation, conclusion=Conclusion(reply=reply, flow=conversation.flow))
 
@@ -84,30 +89,44 @@ def chat(turn: TurnInput, conversation: Conversation, known: Known) -> Decision:
 def foreign(known: Known, flow: Flow | None) -> Conclusion:
     """Another language: simple Spanish, and a person."""
     reply = Reply(text=known.text("otro_idioma"), buttons=menu(known.wording, Intent.HABLAR_HUMANO))
-    return Conclusion(reply=reply, flow=flow, action="ask")
+    return Conclusion(reply=reply, flow=suspend(flow), action="ask")
 
 
 def not_sure(turn: TurnInput, conversation: Conversation, known: Known) -> Conclusion:
-    """Low confidence: ask back with the likeliest intents, or say that it was not understood; twice: a person."""
-    prediction, unsure = turn.prediction, conversation.unsure_in_a_row + 1
+    """Low confidence: ask back with the likeliest intents, or say that it was not understood; twice: a person.
+
+    An open question is asked again after it. Where the ways to go on take its place the flow is suspended, because a
+    yes that comes next answers those and not the question before them.
+    """
+    prediction, flow, unsure = turn.prediction, conversation.flow, conversation.unsure_in_a_row + 1
     guess = prediction.confidence >= GUESS
     if unsure >= 2 and not guess:
-        reply = Reply(text=known.say("handed_over"))
-        return Conclusion(reply, conversation.flow, "handoff", unsure_in_a_row=unsure, handoff="no_entendido")
+        reply = _not_understood(known.say("handed_over"), flow, turn, known)
+        return Conclusion(reply, flow, "handoff", unsure_in_a_row=unsure, handoff="no_entendido")
     if unsure >= 2:
-        reply = Reply(text=known.say("offer_person"), buttons=menu(known.wording, Intent.FUERA_DE_TEMA))
-        return Conclusion(reply, conversation.flow, "ask", unsure_in_a_row=unsure)
+        reply = _not_understood(known.say("offer_person"), flow, turn, known)
+        return Conclusion(reply, flow, "ask", unsure_in_a_row=unsure)
     if not guess:
-        reply = Reply(text=known.text("no_entendi"), buttons=menu(known.wording, Intent.FUERA_DE_TEMA))
-        return Conclusion(reply, conversation.flow, "ask", unsure_in_a_row=unsure)
+        reply = _not_understood(known.text("no_entendi"), flow, turn, known)
+        return Conclusion(reply, flow, "ask", unsure_in_a_row=unsure)
     likely = [ASK_BACK[i] for i in (prediction.intent, *prediction.alternatives) if i in ASK_BACK]
     if len(set(likely)) < MAX_BUTTONS:
         likely.append("hablar")
     actions = list(dict.fromkeys(likely))[:MAX_BUTTONS]
-    buttons = tuple(button(known.wording, action) for action in actions)
-    return Conclusion(
-        Reply(text=known.text("no_seguro"), buttons=buttons), conversation.flow, "ask", unsure_in_a_row=unsure
-    )
+    reply = Reply(text=known.text("no_seguro"), buttons=tuple(button(known.wording, action) for action in actions))
+    return Conclusion(reply, suspend(flow), "ask", unsure_in_a_row=unsure)
+
+
+def _not_understood(text: str, flow: Flow | None, turn: TurnInput, known: Known) -> Reply:
+    """Always with the button that calls a person; with the open question and its first buttons, if there is one."""
+    ways = menu(known.wording, Intent.FUERA_DE_TEMA)
+    if flow is None or not turn.identity_known:
+        return Reply(text=text, buttons=ways)
+    asked = question(flow, turn, known)
+    if asked.rows:
+        return asked.model_copy(update={"text": join(text, asked.text)})
+    kept = [tap for tap in asked.buttons if tap not in ways][: MAX_BUTTONS - 1]
+    return Reply(text=join(text, asked.text), buttons=(*kept, button(known.wording, "hablar")) if kept else ways)
 
 
 def not_text(messages: tuple[Message, ...], conversation: Conversation, known: Known) -> Conclusion:

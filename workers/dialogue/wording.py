@@ -109,5 +109,14 @@ def slot_title(start: dt.datetime) -> str:
 
 def say_options(options: Iterable[str]) -> str:
     """`a, b o c`."""
-    words = list(options)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} o {words[-1]}"
+    return _listed(options, "o")
+
+
+def say_all(things: Iterable[str]) -> str:
+    """`a, b y c`."""
+    return _listed(things, "y")
+
+
+def _listed(things: Iterable[str], joined_by: str) -> str:
+    words = list(things)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {joined_by} {words[-1]}"

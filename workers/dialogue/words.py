@@ -15,23 +15,47 @@ _ANY_SLOT = re.compile(
     r"|cuando (haya|pueda|puedan|sea)"
     r"|(la |el )?mas cercan[ao]|lo que haya|la que haya|que (horas?|dias?|horarios?|fechas?) (hay|tiene|tienen|estan?)"
     r"|(horas?|horarios?|dias?|fechas?|campos?|cupos?) (disponibles?|libres?)|primer[ao]? (hora )?(disponible|libre)"
-    r"|usted (diga|vea|elija)|diga usted)\b"
+    r"|usted (diga|vea|elija)|diga usted|no se( (que|cual|cuando|a que|en que)\b.*)?$)\b"
 )
-_SAME_TIME = re.compile(r"\bmisma hora\b")
+_SAME_TIME = re.compile(r"\b(misma hora|mismo horario|misma horita|igual hora|hora igual)\b")
 _SAME_DAY = re.compile(r"\bmismo dia\b")
 _OWN_VISIT = re.compile(r"\bmis? (cita|citas|consulta|consultas|ficha|fichas|control|controles|turno)\b")
-_THE_TIME = re.compile(r"\b(la|otra|cambiar) hora\b|^hora$")
+_LATER = re.compile(r"\b(mas (tarde|tardecito|tardecita|tardesito|luego|despues)|(poco|ratito|rato) (mas )?despues)\b")
+_EARLIER = re.compile(
+    r"(?<!lo )\b(mas (temprano|tempranito|antes|antecito|pronto)|(poco|ratito|rato) (mas )?antes"
+    r"|antes (no )?(hay|habra|puede))\b"
+)
+_THE_TIME = re.compile(
+    r"\b(la|cambiar) hora\b|\botr[oa]s? (horas?|horita|horarios?|opcion|opciones)\b|^(no hay )?otr[oa]s?$|^hora$"
+)
+_ANOTHER_HOUR = re.compile(
+    r"\b((cambi\w*|mov\w*|muev\w*) (de |la |el |mi )?(hora|horita|horario)|otra hora|otro horario)\b"
+)
+_ALL = re.compile(
+    r"^(de |a )?(las|los|todas?|ambas?|ambos)( las| los)?( (dos|2|tres|3|citas|todas))*( (por favor|nomas|pues))?$"
+)
+_LATE = re.compile(
+    r"\b(llegar|llego|llegare|llegando|ire|estare|voy) ((un|unos|unas|\d+|poco|poquito|rato|ratito|minutos|mas) )*"
+    r"(tarde|atrasad[oa]|retrasad[oa]|demorad[oa]|con retraso)\b|\bme (voy a |estoy )?(atras|retras|demor)\w+\b"
+)
+_NEXT_WEEK = re.compile(
+    r"\b(otra|proxima|siguiente) semana\b|\bsemana (que viene|que entra|entrante|proxima|siguiente)\b"
+)
+_WEEKDAY = re.compile(r"\b(lunes|martes|miercoles|jueves|viernes|sabado)\b(?! \d)")
 _THE_DAY = re.compile(r"\b(el|otro|cambiar) dia\b|\b(la|otra) fecha\b|^(dia|fecha)$")
 _DROP = re.compile(
     r"\b(ya no (quiero|deseo|necesito|hace falta)|dejelo?|dejalo|dejemoslo"
-    r"|olvidelo|olvidalo|mejor no|nada nomas|no agende\w*)\b"
+    r"|olvidelo|olvidalo|mejor no|nada nomas|no agende\w*|no (muchas )?gracias)\b"
 )
 _CANNOT = re.compile(r"\b(no|tampoco) (me )?(puedo|podre|alcanzo|llego|conviene|sirve)\b")
+_CANCELS = re.compile(
+    r"\b(cancel\w*|anul\w*|borr\w+|elimin\w+|quit\w+|suspend\w+|sac(ar|ame|arme|queme)|baja|ya no"
+    r"|no (voy|ire|vamos|iremos|podre|puedo|podemos|llego|alcanzo|quiero|asistire|vendre)"
+    r"|dej(elo|alo|emoslo|ela|ala))\b"
+)
 _RATHER = re.compile(r"\b(mejor|puede ser|podria|prefiero|mas bien|si puedo|que sea)\b")
 _ANOTHER = re.compile(r"\b(otra|nueva|segunda) (cita|consulta|ficha)\b")
 _COMING = re.compile(r"\b(ire|voy|vamos|asistire|asistir|estare|llegare|acudire|ahi)\b")
-_YES_WORDS = "si confirmo confirmado confirmar confirma ok okey vale dale cancelar la eso por favor"
-_YES_TO_CANCEL = frozenset(_YES_WORDS.split())
 _ORDINALS = (
     frozenset({"primera", "primero", "1", "uno", "una", "1ra", "1ro"}),
     frozenset({"segunda", "segundo", "2", "dos", "2da", "2do"}),
@@ -50,7 +74,6 @@ _COURTESY_WORDS = (
 )
 _COURTESY = frozenset(_COURTESY_WORDS.split())
 _NAME_PARTICLES = frozenset({"de", "del", "la", "los", "las", "y"})
-_BUT = frozenset({"pero", "aunque", "mejor", "no", "solo", "siempre"})
 _NAME_LEAD = re.compile(
     r"^\s*(?:(?:es\s+)?(?:a\s+nombre\s+de|mi\s+nombre\s+es|me\s+llamo|se\s+llama|soy|nombre:?|para|es)\s+)?"
     r"(?:(?:do[nñ]a?|sra?\.?|se[nñ]ora?)\s+)?",
@@ -70,6 +93,20 @@ def wants_any_slot(text: str) -> bool:
     return bool(_ANY_SLOT.search(_plain(text)))
 
 
+def wants_later(text: str) -> bool:
+    """ "Sí, pero más tarde": another hour of the same day, after the one that was proposed."""
+    return bool(_LATER.search(_plain(text)))
+
+
+def wants_earlier(text: str) -> bool:
+    return bool(_EARLIER.search(_plain(text))) and not wants_any_slot(text)
+
+
+def shifts(text: str) -> bool:
+    """ "Más tarde" or "más temprano" than what was proposed or booked."""
+    return wants_later(text) or wants_earlier(text)
+
+
 def says_same_time(text: str) -> bool:
     return bool(_SAME_TIME.search(_plain(text)))
 
@@ -87,6 +124,34 @@ def asks_other_time(text: str) -> bool:
     return bool(_THE_TIME.search(_plain(text)))
 
 
+def names_next_week(text: str) -> bool:
+    return bool(_NEXT_WEEK.search(_plain(text)))
+
+
+def names_weekday(text: str) -> bool:
+    """A day of the week without a number: which week is meant stands somewhere else."""
+    return bool(_WEEKDAY.search(_plain(text))) and not names_next_week(text)
+
+
+def would_rather(text: str) -> bool:
+    return bool(_RATHER.search(_plain(text)))
+
+
+def asks_another_hour(text: str) -> bool:
+    """ "Cambiar la hora de mi cita": the day stays."""
+    return bool(_ANOTHER_HOUR.search(_plain(text))) and not asks_other_day(text)
+
+
+def means_all(text: str) -> bool:
+    """ "Las dos", "todas": more than one of the visits that were named."""
+    return bool(_ALL.search(_plain(text))) and _plain(text) not in ("las", "los")
+
+
+def arrives_late(text: str) -> bool:
+    """ "Voy a llegar tarde": comes, but that is not what is to be told."""
+    return bool(_LATE.search(_plain(text)))
+
+
 def asks_other_day(text: str) -> bool:
     return bool(_THE_DAY.search(_plain(text)))
 
@@ -102,6 +167,11 @@ def cannot(text: str) -> bool:
     return bool(_CANNOT.search(plain)) and not _RATHER.search(plain)
 
 
+def speaks_of_cancelling(text: str) -> bool:
+    """Is there any word for calling something off? Without one, a day or an hour is a datum."""
+    return bool(_CANCELS.search(_plain(text)))
+
+
 def wants_another(text: str) -> bool:
     """ "otra cita": one more, not the one being talked about."""
     return bool(_ANOTHER.search(_plain(text)))
@@ -110,17 +180,6 @@ def wants_another(text: str) -> bool:
 def is_coming(text: str) -> bool:
     """Says that they will come, which is the opposite of a yes to "¿desea cancelar?"."""
     return bool(_COMING.search(_plain(text)))
-
-
-def is_bare_yes(text: str) -> bool:
-    found = words(text)
-    return bool(found) and set(found) <= _YES_TO_CANCEL
-
-
-def opens_with_yes(text: str) -> bool:
-    """ "sí, el martes": agrees before it says more; "sí, pero..." does not."""
-    found = words(text)
-    return found[:1] in (["si"], ["sip"], ["claro"], ["dale"], ["ok"], ["correcto"]) and not set(found) & _BUT
 
 
 def opens_with_no(text: str) -> bool:

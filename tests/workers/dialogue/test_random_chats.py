@@ -43,6 +43,15 @@ SAID = (
     "BAJA",
     "páseme con alguien",
     "10",
+    "si dios quiere",
+    "no sé si podré",
+    "sí pero más tarde",
+    "más temprano",
+    "otra hora",
+    "la otra semana",
+    "las dos",
+    "cuántas pastillas tomo",
+    "a qué hora es la cita de mi mamá",
 )
 YES = {"sí", "ya", "Confirmar", "Sí, cancelar"}
 
