@@ -139,12 +139,14 @@ class _Player:
 
     def _judge_reply(self, number: int, step: Step, shown: list[dict[str, Any]]) -> None:
         problems, where = self.outcome.problems, f"step {number + 1}"
-        if step.silence or len(shown) != 1:
-            if len(shown) != (0 if step.silence else 1):
-                problems.append(f"{where}: {len(shown)} replies")
+        # A repeated tap is answered with the present state, on its own or together with the first.
+        expected = range(1) if step.silence else range(1, step.times + 1)
+        if len(shown) not in expected:
+            problems.append(f"{where}: {len(shown)} replies")
+        if not shown:
             return
-        whole = visible(shown[0])
-        titles = [option["title"] for option in options(shown[0])[1]]
+        whole = " ".join(visible(reply) for reply in shown)
+        titles = [option["title"] for reply in shown for option in options(reply)[1]]
         problems += [f"{where}: does not show {word!r}" for word in step.sees if not holds(whole, word)]
         problems += [f"{where}: shows {word!r}" for word in step.missing if holds(whole, word)]
         problems += [f"{where}: no button {title!r}" for title in step.buttons if title not in titles]
