@@ -44,7 +44,7 @@ def test_no_construction_of_a_harmless_message_is_alarmed(kind: str) -> None:
         "mi hermano, el que tuvo tb, está convulsionando",
         "no, es que no puede respirar mi papá",
         "ya no quier ovivir así",
-        "cuando tsoo sale sangre",
+        "toém 15 pastillas juntas",
         "tengo manchas rojas en la almohada",
     ],
 )
