@@ -1,7 +1,8 @@
 """The reviewed knowledge cards and the search for the one that answers a question. Used by the workers.
 
-Deterministic and lexical: the same question always gets the same card. Takes text that is already normalised (lower
-case, no accents), because `shared` imports no process.
+Deterministic: the same question always gets the same card. What questions look like is learned (`card_index`), the
+`ask` words of a card are added by hand. Takes text that is already normalised (lower case, no accents), because
+`shared` imports no process.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rapidfuzz.distance import OSA
 
+from shared import card_index
 from shared.prediction import INFORMATION_INTENTS, Intent
 
 KNOWLEDGE_FILE = Path(__file__).resolve().parent / "assets" / "knowledge.yaml"
@@ -23,11 +25,17 @@ MAX_CHARS = 500  # dialogue specification, section 9
 
 _PHRASE_POINTS = 3.0
 _WORD_POINTS = 1.0
-_INTENT_POINTS = 2.0
-_PREVIOUS_POINTS = 0.9
-_ENOUGH = 1.0  # one word of the card, or its topic asked about a moment ago
+_ENOUGH = 1.0  # one word of the card
+# On the scale of the index, where 1 is a question like those of the card and -1 is not.
+_LOOKS_LIKE = -0.3
+_ASK_WEIGHT = 0.06  # per point of the `ask` words
+_INTENT_BONUS = 0.5
+_PREVIOUS_BONUS = 0.8
+_NOT_IN_INDEX = -1.0
 _FOLLOW_UP_WORDS = 5  # "¿y cuanto dura?"
-_STEM = 6
+_STEM, _LONG = 6, 5  # letters
+_MAX_WORDS = 120
+_REMEMBERED = 5000  # stems and their neighbours, per process
 # Words that say nothing about the topic; a phrase in `ask` may still hold them.
 _EMPTY_LIST = """
     a al ante con de del desde e el ella ellos en entre es esa ese eso esta este esto estoy fue ha hay he la las le
@@ -90,6 +98,8 @@ class Knowledge:
         for words in self._words.values():
             for word in words:
                 counts[word] = counts.get(word, 0) + 1
+        self._long_words = tuple(word for word in sorted(counts) if len(word) >= _LONG)
+        self._neighbours: dict[str, tuple[str, ...]] = {}
         self._weight = {word: _WORD_POINTS + 0.5 / count for word, count in counts.items()}  # rare words say more
 
     @classmethod
@@ -123,31 +133,43 @@ class Knowledge:
             previous: topic of the last answer, for a short follow-up such as "y cuanto dura".
         """
         text = " ".join(re.findall(r"[a-z0-9ñ]+", normalised))
-        words = [word for word in text.split() if word not in _EMPTY]
+        stems = list(dict.fromkeys(_stem(word) for word in text.split()[:_MAX_WORDS] if word not in _EMPTY))
         follow_up = len(text.split()) <= _FOLLOW_UP_WORDS
+        family = None if intent is Intent.CONSULTAR_INFO else intent
+        looks = card_index.scores(normalised, intent)
         best: tuple[float, int, Card] | None = None
         for order, (topic, card) in enumerate(self.cards.items()):
-            score = self._word_score(topic, words) + self._phrase_score(topic, text)
-            if topic == previous and follow_up:
-                score += _PREVIOUS_POINTS
-            if score < _ENOUGH - (0.1 if topic == previous else 0):
+            points = self._word_score(topic, stems) + self._phrase_score(topic, text)
+            score = looks.get(topic, _NOT_IN_INDEX)
+            followed = topic == previous and follow_up
+            if not (points >= _ENOUGH or score >= _LOOKS_LIKE or followed):
                 continue
-            if intent in card.intents and intent is not Intent.CONSULTAR_INFO:
-                score += _INTENT_POINTS
+            score += _ASK_WEIGHT * points + _PREVIOUS_BONUS * followed + _INTENT_BONUS * (family in card.intents)
             if best is None or score > best[0]:
                 best = (score, order, card)
-        if best is None:
-            return self._by_intent(intent)
-        return best[2]
+        return best[2] if best else self._by_intent(intent)
 
     def _by_intent(self, intent: Intent | None) -> Card | None:
         """Return the general card of an intent when no word points to a special one."""
         topic = _GENERAL.get(intent) if intent else None
         return self.cards.get(topic) if topic else None
 
-    def _word_score(self, topic: str, words: list[str]) -> float:
-        found = {known for word in words if (known := _same_word(word, self._words[topic]))}
-        return sum(self._weight[known] for known in found)
+    def _word_score(self, topic: str, stems: Iterable[str]) -> float:
+        known = self._words[topic]
+        found = set()
+        for stem in stems:
+            word = stem if stem in known else next((near for near in self._near(stem) if near in known), None)
+            if word:
+                found.add(word)
+        return sum(self._weight[word] for word in found)
+
+    def _near(self, stem: str) -> tuple[str, ...]:
+        """Return the long words of all cards that are one typo away; short ones have too many neighbours."""
+        if len(stem) < _LONG:
+            return ()
+        if stem not in self._neighbours and len(self._neighbours) < _REMEMBERED:
+            self._neighbours[stem] = _one_typo_away(stem, self._long_words)
+        return self._neighbours[stem] if stem in self._neighbours else _one_typo_away(stem, self._long_words)
 
     def _phrase_score(self, topic: str, text: str) -> float:
         padded = f" {text} "
@@ -183,10 +205,5 @@ def _stem(word: str) -> str:
     return word[:_STEM] if len(word) > _STEM else re.sub(r"([aei]r|[aeio])$", "", word) if len(word) > 3 else word
 
 
-def _same_word(word: str, known: frozenset[str]) -> str | None:
-    stem = _stem(word)
-    if stem in known:
-        return stem
-    if len(stem) >= 5:  # one typo, in words long enough to have few neighbours
-        return next((k for k in sorted(known) if len(k) >= 5 and OSA.distance(k, stem, score_cutoff=1) <= 1), None)
-    return None
+def _one_typo_away(stem: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in words if OSA.distance(word, stem, score_cutoff=1) <= 1)
