@@ -48,6 +48,8 @@ def begin_change(
         before = join(before, _missed(said, kind, known))
     if len(meant or visits) == 1:
         return settle(flow, (meant or visits)[0], turn, conversation, known, before=before, sure=bool(meant))
+    if means_all(turn.text):
+        return _one_by_one(flow, meant or visits, turn, conversation, known, before)
     offered = tuple(visit.start for visit in (meant or visits))
     return ask(flow.model_copy(update={"offered": offered}), turn, conversation, known, before=before)
 
@@ -90,14 +92,20 @@ def settle(
     *,
     before: str = "",
     sure: bool = True,
+    rest: tuple[dt.datetime, ...] = (),
 ) -> Decision:
-    """Go on once the appointment is known. `sure` is False when it is not quite the one that was described."""
+    """Go on once the appointment is known.
+
+    Args:
+        sure: False when it is not quite the one that was described.
+        rest: further visits to be cancelled or confirmed after it.
+    """
     flow = flow.model_copy(
         update={
             "appointment_id": visit.id,
             "appointment_ref": visit.ref,
             "appointment_start": visit.start,
-            "offered": (),
+            "offered": () if flow.kind is FlowKind.REPROGRAMAR else rest,
             "expects": Expects.CONFIRMAR,
         }
     )
@@ -123,6 +131,14 @@ def _kept_of(visit: Appointment, slots: Slots, text: str) -> Slots:
     return slots.model_copy(update=update)
 
 
+def _one_by_one(
+    flow: Flow, visits: list[Appointment], turn: TurnInput, conversation: Conversation, known: Known, before: str = ""
+) -> Decision:
+    """Several visits at once: each has its own yes; `outcomes` goes on with the next."""
+    before = join(before, known.say("one_by_one"))
+    return settle(flow, visits[0], turn, conversation, known, before=before, rest=tuple(v.start for v in visits[1:]))
+
+
 def answer_which(
     flow: Flow, turn: TurnInput, conversation: Conversation, known: Known, chosen: str | None = None
 ) -> Decision | None:
@@ -144,13 +160,13 @@ def answer_which(
         if said.date or said.time or said.appointment_ref:
             meant = matching(listed or visits, said)
             if not meant and means_all(turn.text):  # one yes is for one appointment
-                return settle(flow, (listed or visits)[0], turn, conversation, known, before=known.say("one_by_one"))
+                return _one_by_one(flow, listed or visits, turn, conversation, known)
             if not meant:
                 return ask(flow, turn, conversation, known, before=_missed(said, FlowKind.CANCELAR, known))
         elif place is not None:
             meant = [listed[place]]
         elif means_all(turn.text):
-            return settle(flow, (listed or visits)[0], turn, conversation, known, before=known.say("one_by_one"))
+            return _one_by_one(flow, listed or visits, turn, conversation, known)
         else:
             return None
     if len(meant) > 1:

@@ -163,8 +163,9 @@ def _choosing_a_time(flow: Flow, turn: TurnInput, conversation: Conversation, kn
         return None
     if sounds_like_yes(turn, flow):
         return ask_plainly(flow, turn, conversation, known)
-    if flow.expects is Expects.CONFIRMAR and has_datum(turn):  # the proposal said again: understood, but no yes
-        return ask_plainly(flow, turn, conversation, known)
+    if has_datum(turn):  # what is known already: understood, but no yes
+        confirming = flow.expects is Expects.CONFIRMAR
+        return (ask_plainly if confirming else ask)(flow, turn, conversation, known)
     if intent in KINDS and sure:
         return ask(flow, turn, conversation, known, before=before)
     return again(flow, turn, conversation, known)

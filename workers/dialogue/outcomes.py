@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from shared.conversation import Expects, Flow, FlowKind
 from shared.messages import Reply
 from shared.prediction import TimeWindow
-from workers.dialogue.asking import join, question, say_slots, slot_buttons, values
+from workers.dialogue.asking import join, question, say_slots, slot_buttons, upcoming, values
 from workers.dialogue.booking import start_of
 from workers.dialogue.buttons import menu
 from workers.dialogue.decision import (
@@ -27,10 +27,11 @@ from workers.dialogue.decision import (
     Schedule,
     Taken,
     TakenReason,
+    TurnInput,
     Unknown,
 )
 from workers.dialogue.wording import say_date, say_time
-from workers.dialogue.words import asks_other_time, wants_earlier, wants_later
+from workers.dialogue.words import asks_other_time, wants_earlier, wants_later, wants_the_soonest
 
 OFFERED = 3  # free slots or alternatives shown at once
 _NOON, _EVENING = dt.time(12), dt.time(18)
@@ -87,7 +88,31 @@ def _done(decision: Decision, flow: Flow, outcome: Done, known: Known, action: s
         facts["ref"] = known.say("ref_part", ref=visit.ref) if visit.ref else ""
         params |= {"appointment_id": visit.id, "ref": visit.ref}
     text = join(decision.aside, known.say(f"done_{flow.kind}", **facts))
-    return Conclusion(reply=Reply(text=text), action=action, params=params)
+    following = _following(decision.turn, flow)
+    if following is None:
+        return Conclusion(reply=Reply(text=text), action=action, params=params)
+    reply = question(following, decision.turn, known)
+    reply = reply.model_copy(update={"text": join(text, reply.text)})
+    return Conclusion(reply=reply, flow=following, action=action, params=params)
+
+
+def _following(turn: TurnInput, flow: Flow) -> Flow | None:
+    """The next of several visits that are cancelled or confirmed one by one."""
+    if flow.kind not in (FlowKind.CANCELAR, FlowKind.CONFIRMAR):
+        return None
+    left = [visit for visit in upcoming(turn) if visit.start in flow.offered and visit.id != flow.appointment_id]
+    if not left:
+        return None
+    return flow.model_copy(
+        update={
+            "number": f"{turn.new_number}n",  # the turn's own number may be this flow's
+            "expects": Expects.CONFIRMAR,
+            "appointment_id": left[0].id,
+            "appointment_ref": left[0].ref,
+            "appointment_start": left[0].start,
+            "offered": tuple(visit.start for visit in left[1:]),
+        }
+    )
 
 
 def _alternatives(
@@ -131,7 +156,7 @@ def _offer(decision: Decision, flow: Flow, call: FreeSlots, slots: Iterable[dt.d
     window = None if direction else flow.slots.time_window
     that_day = [start for start in free if start.date() == first] if asked_day else []
     near = left if not (window or direction) else None
-    today = _nearest(that_day, near) if near else choose(that_day, window)
+    today = _nearest(that_day, near) if near else choose(that_day, window, spread=not wants_the_soonest(turn.text))
     chosen = today or choose(free, window, spread=False)
     if chosen:
         slots_now = flow.slots if today else flow.slots.model_copy(update={"date": None})

@@ -32,7 +32,12 @@ _ANOTHER_HOUR = re.compile(
     r"\b((cambi\w*|mov\w*|muev\w*) (de |la |el |mi )?(hora|horita|horario)|otra hora|otro horario)\b"
 )
 _ALL = re.compile(
-    r"^(de |a )?(las|los|todas?|ambas?|ambos)( las| los)?( (dos|2|tres|3|citas|todas))*( (por favor|nomas|pues))?$"
+    r"^(de |a |ya )?(las|los|todas?|ambas?|ambos)( las| los)?( (dos|2|tres|3|citas|todas))*( (por favor|nomas|pues))*$"
+    r"|\b(todas|ambas|ninguna de|las dos|las tres)( las)?( mis)? (citas|fichas|consultas)\b"
+)
+_SOONEST = re.compile(
+    r"\b(antes posible|mas (antes|pronto|rapido|proxim[oa]|cercan[oa])|cuanto antes|urgente"
+    r"|primer[ao]? (hora )?(disponible|libre))\b"
 )
 _LATE = re.compile(
     r"\b(llegar|llego|llegare|llegando|ire|estare|voy) ((un|unos|unas|\d+|poco|poquito|rato|ratito|minutos|mas) )*"
@@ -145,6 +150,10 @@ def asks_another_hour(text: str) -> bool:
 def means_all(text: str) -> bool:
     """ "Las dos", "todas": more than one of the visits that were named."""
     return bool(_ALL.search(_plain(text))) and _plain(text) not in ("las", "los")
+
+
+def wants_the_soonest(text: str) -> bool:
+    return bool(_SOONEST.search(_plain(text)))
 
 
 def arrives_late(text: str) -> bool:

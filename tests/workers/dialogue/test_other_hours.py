@@ -92,15 +92,6 @@ def test_earlier_than_the_visit_offers_hours_at_once() -> None:
     assert max(times(patient)) < "10:00"
 
 
-def test_both_are_taken_one_by_one() -> None:
-    patient = Patient(ONE, OTHER)
-    patient.says("no voy a poder ir a mis citas", CANCEL)
-    patient.says("las dos", DATE, time="14:00")
-    patient.sees("una por una", "¿Desea cancelar su cita del martes 24")
-    patient.says("sí", YES)
-    assert calls(patient) == [("a417",)]
-
-
 def test_not_being_able_at_that_hour_after_a_look_up_is_about_that_visit() -> None:
     patient = Patient(ONE)
     patient.says("¿cuándo es mi cita?", Intent.CONSULTAR_CITA)
@@ -162,3 +153,39 @@ def test_a_picture_in_the_middle_of_a_booking_asks_again() -> None:
     patient.sends(MessageKind.MEDIA, media="image")
     patient.sees("imágenes", "martes 24 de noviembre a las 10:00")
     assert "Confirmar" in [button.title for button in patient.reply.buttons]
+
+
+def test_all_of_them_are_cancelled_one_by_one_each_with_its_own_yes() -> None:
+    patient = Patient(ONE, OTHER)
+    patient.says("cancele todas mis citas", CANCEL)
+    patient.sees("una por una", "¿Desea cancelar su cita del martes 24")
+    patient.taps("Sí, cancelar")
+    patient.sees("quedó cancelada", "¿Desea cancelar su cita del jueves 26")
+    patient.taps("Sí, cancelar", back=1)
+    patient.sees("ya no está activo", "jueves 26")
+    patient.taps("Sí, cancelar")
+    assert calls(patient) == [("a417",), ("a418",)]
+    assert patient.conversation.flow is None
+
+
+def test_both_are_confirmed_one_by_one() -> None:
+    patient = Patient(ONE, OTHER)
+    patient.says("confirmo mi asistencia", ATTEND)
+    patient.says("a las dos", DATE, time="14:00")
+    patient.sees("confirmada para el martes 24", "¿Confirma que asistirá a su cita del jueves 26")
+    patient.says("sí", YES)
+    assert calls(patient) == [("a417",), ("a418",)]
+
+
+def test_the_soonest_hours_are_the_first_ones() -> None:
+    patient = Patient()
+    patient.says("cita para mañana, la más cercana", BOOK, date=TUE)
+    assert times(patient) == ["08:00", "08:30", "09:00"]
+
+
+def test_a_day_said_twice_is_not_taken_for_misunderstood() -> None:
+    patient = Patient()
+    patient.says("cita el jueves", BOOK, date=THU)
+    patient.says("jueves", DATE, date=THU)
+    patient.sees("¿A qué hora")
+    patient.does_not_see("no le entendí")
