@@ -59,7 +59,9 @@ _ADDRESS = re.compile(r"https?://|www\.|\b[\w.]+@[\w.]+\b|\b\w+\.(?:com|org|net|
 _PLACES = re.compile(
     r"\b(?:calle|avenida|av|hospital|clinica|posta|farmacia|barrio|zona|plan|anillo)\s+(?!de|del|mas|donde|o|y|que|para|cerca)\w+"
 )
-_MONEY = re.compile(r"\b(?:bs|bolivianos|dolares|pesos|soles)\b|\$")
+_MONEY = re.compile(
+    r"\b(?:bs|bolivianos|dolares|pesos|soles)\b|\$|\bvan? a cobrar\b|(?<!no )\b(?:hay|tiene|tendra) que pagar\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def invented(sentence: str, facts: Facts) -> str | None:
         return "invented_number"
     if any(w.rstrip("s") in _DATES | {d.rstrip("s") for d in _DATES} and w not in known_words for w in words):
         return "invented_date"
-    if any(match.group() not in known for match in _RELATIVE.finditer(low)):
+    if set(_RELATIVE.findall(low)) - set(_RELATIVE.findall(known)):
         return "invented_date"
     if any((w in _DRUGS or _DRUG_ENDINGS.fullmatch(w)) and w not in known_words for w in words):
         return "invented_drug"

@@ -88,11 +88,12 @@ _DIAGNOSES = tuple(
         r"importancia|contagios\w+)\b",
         r"\bno\s+(?:hay\s+(?:de\s+)?(?:que|por que)\s+preocuparse|se\s+preocupe|"
         r"tiene\s+(?:de\s+)?que\s+preocuparse|es\s+nada)\b",
-        rf"\b(?:es|sea|sera|seria|fue)\s+(?:una?\s+|la\s+)?(?!enfermedad|bacteria){_ILLNESS}\b(?!\s+que)",
+        rf"\b(?:es|sea|sera|seria|fue)\s+(?:de\s+|por\s+)?(?:una?\s+|la\s+)?(?!enfermedad|bacteria){_ILLNESS}\b(?!\s+que)",
         r"\b(?:todo|tu|vos)\s+(?:esta|estas|va|anda|sigue|salio)\s+(?:muy\s+|todo\s+)?(?:bien|mejor)\b",
         r"\bno\s+(?:l[aeo]s?\s+)?contagi\w+",
         r"\bno\s+(?:l[eo]s?\s+|te\s+)?(?:va\s+a\s+)?pasa\w*\s+nada\b",
         r"\b(?:cura|mejora|pasa|quita|va)\s+sol[oa]s?\b",
+        r"\b(?:usted|ya)\s+(?:termin|acab|complet|cumpl|super|pas)[oi]\w*\s+(?:su|el|la)\b",
         rf"\b(?:descarto|le diagnostico|confirmo que (?:\w+ )?(?:tiene|es|no))\b|\bno\s+(?:es|tiene)\s+{_ILLNESS}\b",
     )
 )
@@ -134,6 +135,8 @@ _CHANGES = tuple(
 _STAY_AWAY = re.compile(
     r"\b(?:no|nunca)\s+(?:se\s+|l[aeo]s?\s+)?(?:venga|vengas|vaya|vayas|llame|llames|avise|avises|consulte|consultes|"
     r"pregunte|preguntes|espere|acuda|asista|moleste)\b"
+    r"|\b(?:venga|vaya|llame|avise|consulte|acuda)\s+(?:solo|solamente|unicamente|recien)\s+(?:si|cuando)\b"
+    r"|\botr[oa]\s+(?:medic\w+|doctor\w*|centro|hospital|clinica|posta|lugar)\b"
 )
 _REMEDY = (
     r"(?:mates?|te de|infusion\w*|jarabes?|miel|ajo|limon|eucalipto|wira|jengibre|hierbas?|remedio casero|"
