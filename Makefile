@@ -40,11 +40,14 @@ check: $(VENV)/.installed ## format, lint, types, import rules
 bench: $(VENV)/.installed ## benchmarks: ratios against a baseline taken in the same run
 	@$(BIN)/python -m benchmarks.road
 
-train: $(VENV)/.installed ## generate the data set and train the bundled model on this CPU
+train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on this CPU, measure it (about an hour)
+	@$(BIN)/python -m training.reliability
+	@$(BIN)/python -m training.ngrams
+	@$(BIN)/python -m training.calibrate
 	@$(BIN)/python -m training.train
 
-evaluate: $(VENV)/.installed ## measure the bundled model on the held-out split
-	@$(BIN)/python -m training.evaluate
+evaluate: $(VENV)/.installed ## measure the bundled model on the held-out split, or on FILE=gold.jsonl
+	@$(BIN)/python -m training.evaluate $(if $(FILE),--file $(FILE))
 
 lock: ## write the exact versions of a fresh installation to requirements.lock
 	@rm -rf var/lock && $(PYTHON) -m venv var/lock

@@ -244,9 +244,9 @@ def build_optimizers(model: Any, plan: Plan) -> list[torch.optim.Optimizer]:
 
 
 def mixed_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """bfloat16 where it pays: on a GPU. On a processor without bf16 units it is slower than float32."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
+    """bfloat16 where the chip computes in it: three times as fast on such a processor, far slower on one without."""
+    if device.type == "cuda" or torch.cpu._is_avx512_bf16_supported():
+        return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
 
 

@@ -25,7 +25,7 @@ from shared import logs
 from shared.conversation import Conversation, Expects, Flow, FlowKind, PatientRecord
 from shared.errors import AssistantError
 from shared.messages import Message
-from shared.prediction import Danger, Intent, Prediction, Slots, Source
+from shared.prediction import Danger, Prediction, Slots, Source
 from shared.settings import ProcessRole, Settings, load
 from shared.texts import Texts
 from workers.dialogue.decide import decide
@@ -35,7 +35,7 @@ from workers.language.other_language import is_other_language
 from workers.model.holder import ModelHolder
 from workers.safety.danger import find_danger
 from workers.safety.guardrails import strip_control_tokens
-from workers.understanding import understand
+from workers.understanding import beside_danger, understand
 
 AT_ONCE = 8  # the engine batches what is asked at the same time
 
@@ -71,10 +71,10 @@ class Reader:
         return self._predict(line, now.astimezone(self.settings.timezone), flow)
 
     def _predict(self, line: Line, now: datetime, flow: Flow | None) -> dict[str, Any]:
-        if danger := find_danger(line.text):
-            return self._alarm(line.id, danger, Source.SAFETY)
         text = strip_control_tokens(line.text)
         state = flow.state if flow else None
+        if danger := find_danger(line.text):
+            return self._alarm(line.id, beside_danger(text, now, state), danger, Source.SAFETY)
 
         def ask_model(needs_reply: bool) -> Any:
             reader = self.model.reader_or_none()
@@ -96,7 +96,7 @@ class Reader:
 
         prediction = understand(text, now, state, ask_model)
         if prediction.danger is not None:
-            return self._alarm(line.id, prediction.danger, Source.MODEL)
+            return self._alarm(line.id, beside_danger(text, now, state), prediction.danger, Source.MODEL)
         message = Message(id=f"m_{line.id}", text=text, at=now, received_at=now)
         turn = TurnInput(
             messages=(message,),
@@ -110,8 +110,8 @@ class Reader:
         reply = conclusion.reply.text if conclusion and conclusion.reply else None
         return _row(line.id, prediction, reply)
 
-    def _alarm(self, line_id: str | int, danger: Danger, source: Source) -> dict[str, Any]:
-        prediction = Prediction(intent=Intent.URGENCIA, confidence=1.0, danger=danger, source=source)
+    def _alarm(self, line_id: str | int, beside: Prediction, danger: Danger, source: Source) -> dict[str, Any]:
+        prediction = beside.model_copy(update={"danger": danger, "source": source})
         return _row(line_id, prediction, self.texts.escalation(danger, staff_told=False))
 
 

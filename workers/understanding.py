@@ -25,7 +25,8 @@ from shared.prediction import (
 from shared.weights import WITHOUT_MODEL
 from workers.language import ngrams
 from workers.language.dates import resolve
-from workers.language.intents import RuleReading, classify
+from workers.language.intents import VISITS, RuleReading, classify
+from workers.language.names import bare_name
 from workers.language.reliability import likelihood
 from workers.language.slots import extract, keep_for
 
@@ -61,6 +62,15 @@ def read_rules(text: str, now: datetime, state: str | None) -> Rules:
     """Apply the rules. `now` in the clinic's time zone; `state` like `agendar:fecha` or None."""
     slots = extract(text, now, expects=_expected(state))
     return Rules(slots, classify(text, slots, state, now))
+
+
+def beside_danger(text: str, now: datetime, state: str | None) -> Prediction:
+    """What else a message with a danger sign asks for, by the rules: reported, never acted upon."""
+    rules = read_rules(text, now, state)
+    wanted = (rules.reading.intent, *rules.reading.secondary) if rules.reading.strength >= SURE else ()
+    visits = tuple(intent for intent in wanted if intent in VISITS)[:2]
+    slots = keep_for(rules.slots, visits)
+    return Prediction(intent=Intent.URGENCIA, confidence=1.0, secondary=visits, slots=slots, source=Source.SAFETY)
 
 
 def _expected(state: str | None) -> str | None:
@@ -100,7 +110,7 @@ def combine(text: str, state: str | None, now: datetime, rules: Rules, reading: 
         confidence=round(min(1.0, confidence), 4),
         secondary=secondary,
         danger=SEEN if chances.get(Intent.URGENCIA, 0.0) >= weights.alarm or intent is Intent.URGENCIA else None,
-        slots=keep_for(_agree(slots, reading, now), (intent, *secondary)),
+        slots=keep_for(_agree(slots, reading, intent, now), (intent, *secondary)),
         alternatives=tuple(ranked)[:ALTERNATIVES],
         reply=reading.reply if reading is not None and reading.intent in (intent, None) else None,
         source=_source(intent, confidence, rules.reading, reading),
@@ -147,16 +157,32 @@ def _source(intent: Intent, confidence: float, rule: RuleReading, reading: Readi
     return Source.MODEL if by_model else Source.RULES
 
 
-def _agree(slots: Slots, reading: Reading | None, now: datetime) -> Slots:
-    """Take what the model pointed at only where it adds to the rules; where they disagree on a date, it is asked."""
-    if reading is None:
+def _agree(slots: Slots, reading: Reading | None, intent: Intent, now: datetime) -> Slots:
+    """Take what the model pointed at only where it adds to the rules; a date of the rules is never replaced."""
+    if reading is None or reading.intent is None:
         return slots
+    spans = reading.spans
     changes: dict[str, object] = {}
-    span = " ".join(part for part in (reading.spans.get("date"), reading.spans.get("time")) if part)
-    if span and slots.date is None and slots.time is None and slots.time_window is None and slots.old_date is None:
-        pointed = resolve(span, now)
+    moment = " ".join(part for part in (spans.get("date"), spans.get("time")) if part)
+    if moment and slots.date is None and slots.time is None and slots.time_window is None and slots.old_date is None:
+        pointed = resolve(moment, now)
         if pointed.date is not None and not pointed.conflict:
             changes |= {"date": pointed.date, "time": pointed.time, "time_window": pointed.window}
-    if slots.reason is None and reading.reason is not None and reading.confidence >= ACT:
-        changes["reason"] = reading.reason
+    if intent is Intent.REPROGRAMAR_CITA and slots.old_date is None and "old_date" in spans:
+        changes |= _left_behind(slots, spans, now)
+    if reading.confidence >= ACT:
+        if slots.reason is None and reading.reason is not None:
+            changes["reason"] = reading.reason
+        if slots.name is None and (name := bare_name(spans.get("name", ""))) is not None:
+            changes["name"] = name
     return slots.model_copy(update=changes)
+
+
+def _left_behind(slots: Slots, spans: Mapping[str, str], now: datetime) -> dict[str, object]:
+    """The day of the visit to be moved, when rules and model agree on which day of the message it is."""
+    old, new = resolve(spans["old_date"], now).date, resolve(spans.get("date", ""), now).date
+    if old is None:
+        return {}
+    if slots.date == old and new != old:
+        return {"old_date": old, "date": new}
+    return {"old_date": old} if slots.date in (None, new) else {}

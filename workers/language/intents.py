@@ -50,8 +50,8 @@ PRIORITY: tuple[Intent, ...] = (
     Intent.EFECTOS_SECUNDARIOS,
 )
 MAX_WORDS = 300  # bounds the work on hostile texts
-_VISITS = frozenset(PRIORITY[2:7])
-_NEVER_OFF_TOPIC = _VISITS | {Intent.BAJA}
+VISITS = frozenset(PRIORITY[2:7])
+_NEVER_OFF_TOPIC = VISITS | {Intent.BAJA}
 _TOPICS = INFORMATION_INTENTS - set(PRIORITY)
 # Of two topics with equal weight the narrower one is meant ("¿la placa duele?" is a test, not general information).
 _NARROW_FIRST = (
@@ -182,7 +182,7 @@ def _longer(line: str, cues: dict[Intent, Hit], slots: Slots, expects: str | Non
 
 def _with_others(listed: list[Intent], strengths: dict[Intent, float], topics: list[Hit]) -> RuleReading:
     primary = listed[0]
-    kept = [intent for intent in listed[1:] if not (primary in _VISITS and intent in _VISITS)]
+    kept = [intent for intent in listed[1:] if not (primary in VISITS and intent in VISITS)]
     kept += [hit.intent for hit in topics if hit.strong and primary not in {Intent.BAJA}]
     others = tuple(hit.intent for hit in topics if hit.intent not in kept)
     return RuleReading(primary, strengths[primary], tuple(kept[:2]), tuple(listed[1:]) + others[:2])
@@ -191,7 +191,7 @@ def _with_others(listed: list[Intent], strengths: dict[Intent, float], topics: l
 def _settle(strengths: dict[Intent, float], topics: list[Hit], cues: dict[Intent, Hit]) -> None:
     """Drop readings that another one explains better, and topics that are only the reason of a visit."""
     strong = {hit.intent: hit for hit in topics if hit.strong}
-    agenda = set(strengths) & _VISITS
+    agenda = set(strengths) & VISITS
     if agenda:
         # "anóteme para dejar la muestra": the sample is why they come, not a question.
         topics[:] = [hit for hit in topics if hit.intent is Intent.HORARIOS_UBICACION_COSTOS and hit.strong]
