@@ -31,6 +31,7 @@ from workers.dialogue.reading import (
     goes_on,
     has_datum,
     hesitates,
+    hour_alone,
     in_that_week,
     is_yes,
     same_visit,
@@ -60,7 +61,7 @@ def in_flow(
     """Decide a turn of an open flow; None when the turn is about something else."""
     if choice is not None:
         return _tapped(flow, turn, conversation, known, choice)
-    turn = in_that_week(datum_first(with_plain_answer(turn)), conversation)
+    turn = hour_alone(flow, in_that_week(datum_first(with_plain_answer(turn)), conversation))
     said = turn.prediction
     if hesitates(flow, turn):
         return ask(flow, turn, conversation, known, before=known.say("undecided"))

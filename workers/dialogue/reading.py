@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import replace
 
 from shared.conversation import Conversation, Expects, Flow, FlowKind, Role
@@ -23,6 +24,7 @@ from workers.dialogue.words import (
     speaks_of_cancelling,
     wants_another,
 )
+from workers.language.slots import extract
 from workers.language.yes_no import answer_of
 
 KINDS = {
@@ -32,6 +34,7 @@ KINDS = {
     Intent.CONFIRMAR_ASISTENCIA: FlowKind.CONFIRMAR,
 }
 NEW_TIME = frozenset({FlowKind.AGENDAR, FlowKind.REPROGRAMAR})
+_BARE_NUMBER = re.compile(r"\d{1,2}")
 
 
 def with_plain_answer(turn: TurnInput) -> TurnInput:
@@ -50,6 +53,22 @@ def datum_first(turn: TurnInput) -> TurnInput:
         return turn
     update = {"intent": Intent.INFORMAR_DATO, "secondary": (said.intent,)}
     return replace(turn, prediction=said.model_copy(update=update))
+
+
+def hour_alone(flow: Flow, turn: TurnInput) -> TurnInput:
+    """ "4" to a summary ("a las 3 o 4 pm") is an hour."""
+    if (
+        flow.kind not in NEW_TIME
+        or flow.expects is not Expects.CONFIRMAR
+        or not _BARE_NUMBER.fullmatch(turn.text.strip())
+    ):
+        return turn
+    time = extract(turn.text, turn.now, expects=Expects.HORA).time
+    if time is None or has_datum(turn):
+        return turn
+    slots = turn.prediction.slots.model_copy(update={"time": time})
+    update = {"intent": Intent.INFORMAR_DATO, "slots": slots}
+    return replace(turn, prediction=turn.prediction.model_copy(update=update))
 
 
 def in_that_week(turn: TurnInput, conversation: Conversation) -> TurnInput:

@@ -53,11 +53,14 @@ _OWN_CONCERN = re.compile(
     r"\b(?:contagi\w*|peg(?:a|o|ar|arme|aria)|peligro\w*|riesgo|cuid\w*|proteg\w*|debo|tengo que|tenemos|hago"
     r"|hacer|hacemos|puedo|revis\w*|barbijo|mascarilla|visit\w*|compart\w*|vivo|vivimos|duermo|ayud\w*|llev\w*)\b"
 )
-_NOT_ABOUT_OTHERS = frozenset(
-    {Intent.AGENDAR_CITA, Intent.INFORMAR_DATO, Intent.HABLAR_HUMANO, Intent.AFIRMAR, Intent.NEGAR, Intent.BAJA}
-)
+_NOT_ABOUT_OTHERS = frozenset({Intent.INFORMAR_DATO, Intent.HABLAR_HUMANO, Intent.AFIRMAR, Intent.NEGAR, Intent.BAJA})
 _VISIT_INTENTS = frozenset(
     {Intent.CONSULTAR_CITA, Intent.CANCELAR_CITA, Intent.REPROGRAMAR_CITA, Intent.CONFIRMAR_ASISTENCIA}
+)
+
+_TOPICAL = frozenset({Intent.FUERA_DE_TEMA, Intent.CONSULTAR_CITA, Intent.AGENDAR_CITA})
+_BOOKS = re.compile(
+    r"\b(?:citas?|fichas?|consultas?|turnos?|horas?|cupos?|campos?|campitos?|agend\w+|reserv\w+|anot\w+)\b"
 )
 
 _MEDICINE = (
@@ -97,7 +100,7 @@ def refusal(turn: TurnInput) -> str | None:
 def asks_about_others(turn: TurnInput) -> bool:
     """Somebody else's appointment, result or illness. Visits booked through this number are the patient's own."""
     intent, plain = turn.prediction.intent, " ".join(words(turn.text))
-    if intent in _NOT_ABOUT_OTHERS:
+    if intent in _NOT_ABOUT_OTHERS or (intent is Intent.AGENDAR_CITA and _books(turn, plain)):
         return False
     own = upcoming(turn)
     if intent in _VISIT_INTENTS and not any(_is_for_another(visit, turn) for visit in own):
@@ -107,7 +110,7 @@ def asks_about_others(turn: TurnInput) -> bool:
             return True
     if _RECORDS.search(plain):
         return True
-    topical = intent in INFORMATION_INTENTS or intent in (Intent.FUERA_DE_TEMA, Intent.CONSULTAR_CITA)
+    topical = intent in INFORMATION_INTENTS or intent in _TOPICAL
     return topical and bool(_ASKS_STATE.search(normalise(turn.text))) and not _OWN_CONCERN.search(plain)
 
 
@@ -116,6 +119,12 @@ def asks_for_a_dose(turn: TurnInput) -> bool:
     intent, plain = turn.prediction.intent, " ".join(words(turn.text))
     about_it = intent in INFORMATION_INTENTS | {Intent.FUERA_DE_TEMA} and intent not in _NOT_A_DOSE
     return bool(about_it and _DOSE.search(plain) and not _PRICE.search(plain))
+
+
+def _books(turn: TurnInput, plain: str) -> bool:
+    """A booking that says so: for whom it is may be told."""
+    said = turn.prediction.slots
+    return bool(said.date or said.time or said.time_window or _BOOKS.search(plain))
 
 
 def _is_for_another(visit: Appointment, turn: TurnInput) -> bool:

@@ -189,3 +189,10 @@ def test_a_day_said_twice_is_not_taken_for_misunderstood() -> None:
     patient.says("jueves", DATE, date=THU)
     patient.sees("¿A qué hora")
     patient.does_not_see("no le entendí")
+
+
+def test_a_bare_number_to_the_summary_is_an_hour() -> None:
+    patient = asked_for_tomorrow_at_ten()
+    patient.says("4", YES, 0.6)
+    patient.sees("martes 24 de noviembre a las 16:00", "¿Confirmo la cita?")
+    assert patient.agenda.received == []

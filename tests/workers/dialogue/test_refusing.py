@@ -24,6 +24,7 @@ def turn(text: str, intent: Intent, *visits: Appointment, **slots: str) -> TurnI
     ("text", "intent"),
     [
         ("mi vecina Lucia Ticona se atiende ahi por tuberculosis? salio positiva?", TESTS),
+        ("mi vecina se atiende ahi por tuberculosis?", Intent.AGENDAR_CITA),
         ("¿me puede decir si mi vecino tiene tuberculosis?", INFO),
         ("quiero saber el resultado de mi hermano Juan", OTHER),
         ("a qué hora es la cita de mi mamá", LOOK),
@@ -49,6 +50,7 @@ def test_somebody_elses_data(text: str, intent: Intent) -> None:
         ("¿cuándo es mi cita señora?", LOOK),
         ("no puedo ir a mi cita, mi mamá está enferma", CANCEL),
         ("quiero una cita para mi mamá", Intent.AGENDAR_CITA),
+        ("para mi mamá que está enferma hay ficha mañana?", Intent.AGENDAR_CITA),
         ("¿cuánto dura el tratamiento de mi hijo?", MEDICINES),
         ("a qué hora tengo que ir con mi esposa", LOOK),
     ],
