@@ -50,7 +50,9 @@ _MAY = re.compile(
     r"(?:me|te|se|l[aeo]s?|nos)*\b"
 )
 _REFUSED = re.compile(r"\bno \w+")
-_LET_IN = re.compile(r"dej\w+ (?!de\b)\w+[aei]r\b")  # "deje entrar el sol"
+_OTHER_SENSE = re.compile(  # "deje entrar el sol", "dejé anotada su consulta"
+    r"dej\w+ (?:(?!de\b)\w+[aei]r|anotad[oa]|registrad[oa]|pendiente)\b|siga con cuidado\b"
+)
 _INFINITIVE = re.compile(r"\w+[aei]r(?:me|te|se|l[aeo]s?|nos)*")
 _NO_NEED = re.compile(
     r"\bno (?:le |te |se )?(?:necesita[sn]?|hace falta|tiene[sn]? (?:que|por que)|tenes que|debe[sn]?|hay (?:que|"
@@ -116,7 +118,7 @@ def _uses_of(text: str) -> Iterator[tuple[str, str]]:
     for match in _WORD.finditer(text):
         if not _ROOTS.fullmatch(match.group()) or _NO_VERBS.fullmatch(match.group()):
             continue
-        if _LET_IN.match(text, match.start()):
+        if _OTHER_SENSE.match(text, match.start()):
             continue
         for end in _CLAUSE_END.finditer(text, begin, match.start()):
             begin = end.end()

@@ -61,8 +61,8 @@ _VISITS = """
 # For the warnings that are right after any question ("no las deje por su cuenta"); `grounding.turns_advice` looks at
 # how they are used.
 _WARNINGS = """
-    alarma senales aliviar aliviarla aliviarlas cansada cansado define deje dejar dejarlas dejarlo dejes doble dosis
-    equipo pastilla pastillas peso remedio remedios toma tomar tome tomas tratamiento
+    alarma senales aliviar aliviarla aliviarlas cansada cansado define deje dejo dejar dejarlas dejarlo dejes doble
+    dosis equipo pastilla pastillas peso remedio remedios siga toma tomar tome tomas tratamiento
 """
 PLAIN = frozenset(" ".join((_GRAMMAR, _LINKS, _POLITE, _TALK, _VISITS, _WARNINGS)).split())
 
