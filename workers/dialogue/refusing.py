@@ -60,7 +60,7 @@ _VISIT_INTENTS = frozenset(
 
 _TOPICAL = frozenset({Intent.FUERA_DE_TEMA, Intent.CONSULTAR_CITA, Intent.AGENDAR_CITA})
 _BOOKS = re.compile(
-    r"\b(?:citas?|fichas?|consultas?|turnos?|horas?|cupos?|campos?|campitos?|agend\w+|reserv\w+|anot\w+)\b"
+    r"\b(?:citas?|fichas?|turnos?|horas?|cupos?|campos?|campitos?|agend\w+|reserv\w+|anot\w+)\b"
 )
 
 _MEDICINE = (
