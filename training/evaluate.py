@@ -75,8 +75,9 @@ def violations(bench: Bench, rows: Sequence[Row]) -> list[tuple[str, str]]:
     texts = (*cards, *bench.texts.sentences())
     found = []
     for row in rows:
-        stated = [value for value in (row.slots.time, row.slots.name) if value]
-        stated += [say_date(row.slots.date)] if row.slots.date else []
+        slots = row.slots
+        stated = [v for v in (slots.time, slots.old_time, slots.name, slots.appointment_ref) if v]
+        stated += [say_date(day) for day in (slots.date, slots.old_date) if day]
         values = (*facts.values(), *stated)
         if row.reply and (rule := review(row.reply, Facts(values=values, texts=texts))) not in (None, "too_long"):
             found.append((rule or "", row.reply))
@@ -103,6 +104,13 @@ def _cell(column: Figures, name: str) -> str:
     return f"{value} ±{(high - low) / 2:.3f}" if low is not None and high is not None else value
 
 
+def note(folder: Path, figures: dict[str, Figures]) -> None:
+    """Keep the figures in `training.json` beside the model, from where the model card takes them."""
+    path = folder / "training.json"
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(facts | {"metrics": figures}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=BUNDLED)
@@ -118,6 +126,7 @@ def main() -> None:
         print(table(figures))
     else:
         figures = evaluate(options.folder, options.count, options.seed, options.picture or PICTURE)
+        note(options.folder, figures)
     if options.out:
         options.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 

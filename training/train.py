@@ -47,7 +47,7 @@ class Plan:
     """Everything that decides the result, written to `training.json`."""
 
     base: str | None = None  # Hub id or folder of a model to fine-tune; None: from scratch
-    samples: int = 240_000
+    samples: int = 170_000
     branches: int = 16  # messages that share one head
     batch: int = 4  # heads per step
     width: int = 256
@@ -133,7 +133,7 @@ def run(
     save(model.cpu(), tokenizer, out, facts)
     draw_curve(history.losses, history.hits, curve or checkpoint.with_suffix(".png"))
     facts["metrics"] = evaluate.evaluate(out, plan.evaluated, plan.seed, picture)
-    write_facts(out, facts)
+    evaluate.note(out, facts["metrics"])
     checkpoint.unlink(missing_ok=True)
     return facts
 

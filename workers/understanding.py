@@ -29,6 +29,7 @@ from workers.language.intents import VISITS, RuleReading, classify
 from workers.language.names import bare_name
 from workers.language.reliability import likelihood
 from workers.language.slots import extract, keep_for
+from workers.language.topics import in_order, topics_of
 
 if TYPE_CHECKING:
     from workers.model.reader import Reading
@@ -37,6 +38,7 @@ SURE = 0.8  # rules at least this strong need no wording from the model to be be
 OBEYED = 1.0  # the exact words of leaving: never weighed
 ACT = 0.6  # confidence to act; below it we ask back
 ALTERNATIVES = 3
+SECOND = 0.1  # probability by the n-grams of a topic that is no more than a second one
 # An alarm that no rule named: the model or the letters look like danger. They can raise one, never cancel one.
 SEEN = Danger(category=DangerCategory.ESTADO_GRAVE, level=Level.EMERGENCIA)
 # Intents whose answer the model may word; the others are read back from data.
@@ -95,12 +97,16 @@ def understand(text: str, now: datetime, state: str | None, ask_model: AskModel)
 
 def combine(text: str, state: str | None, now: datetime, rules: Rules, reading: Reading | None) -> Prediction:
     """Weigh rules, n-grams and model (pure)."""
-    chances = weigh(rules.reading, ngrams.chances(text, state), reading)
+    looks = ngrams.chances(text, state)
+    chances = weigh(rules.reading, looks, reading)
     intent = max(chances, key=lambda each: chances[each])
     confidence = chances[intent]
     ranked = sorted((i for i in chances if i is not intent), key=lambda each: -chances[each])
-    # Second requests come from the rules alone: the model hears more of them than there are.
-    secondary = tuple(i for i in rules.reading.secondary if i is not intent)[:2]
+    intent, topics = in_order(intent, topics_of(text))
+    # A second topic is one that a sentence of its own asks about, or that the rules and the letters both see.
+    topics = () if intent is Intent.FUERA_DE_TEMA else topics
+    heard = (i for i in rules.reading.secondary if i not in INFORMATION_INTENTS or looks[i] >= SECOND)
+    secondary = tuple(dict.fromkeys(i for i in (*heard, *topics) if i is not intent))[:2]
     weights = reading.weights if reading is not None else WITHOUT_MODEL
     slots = rules.slots
     if intent is Intent.REPROGRAMAR_CITA:
@@ -110,7 +116,7 @@ def combine(text: str, state: str | None, now: datetime, rules: Rules, reading: 
         confidence=round(min(1.0, confidence), 4),
         secondary=secondary,
         danger=SEEN if chances.get(Intent.URGENCIA, 0.0) >= weights.alarm or intent is Intent.URGENCIA else None,
-        slots=keep_for(_agree(slots, reading, intent, now), (intent, *secondary)),
+        slots=keep_for(_agree(slots, reading, now), (intent, *secondary)),
         alternatives=tuple(ranked)[:ALTERNATIVES],
         reply=reading.reply if reading is not None and reading.intent in (intent, None) else None,
         source=_source(intent, confidence, rules.reading, reading),
@@ -157,8 +163,11 @@ def _source(intent: Intent, confidence: float, rule: RuleReading, reading: Readi
     return Source.MODEL if by_model else Source.RULES
 
 
-def _agree(slots: Slots, reading: Reading | None, intent: Intent, now: datetime) -> Slots:
-    """Take what the model pointed at only where it adds to the rules; a date of the rules is never replaced."""
+def _agree(slots: Slots, reading: Reading | None, now: datetime) -> Slots:
+    """Take what the model pointed at only where the rules saw nothing: a moment, or the words of a name.
+
+    Not its reason of the visit: it names one also where nobody said any.
+    """
     if reading is None or reading.intent is None:
         return slots
     spans = reading.spans
@@ -168,21 +177,6 @@ def _agree(slots: Slots, reading: Reading | None, intent: Intent, now: datetime)
         pointed = resolve(moment, now)
         if pointed.date is not None and not pointed.conflict:
             changes |= {"date": pointed.date, "time": pointed.time, "time_window": pointed.window}
-    if intent is Intent.REPROGRAMAR_CITA and slots.old_date is None and "old_date" in spans:
-        changes |= _left_behind(slots, spans, now)
-    if reading.confidence >= ACT:
-        if slots.reason is None and reading.reason is not None:
-            changes["reason"] = reading.reason
-        if slots.name is None and (name := bare_name(spans.get("name", ""))) is not None:
-            changes["name"] = name
+    if slots.name is None and reading.confidence >= ACT and (name := bare_name(spans.get("name", ""))) is not None:
+        changes["name"] = name
     return slots.model_copy(update=changes)
-
-
-def _left_behind(slots: Slots, spans: Mapping[str, str], now: datetime) -> dict[str, object]:
-    """The day of the visit to be moved, when rules and model agree on which day of the message it is."""
-    old, new = resolve(spans["old_date"], now).date, resolve(spans.get("date", ""), now).date
-    if old is None:
-        return {}
-    if slots.date == old and new != old:
-        return {"old_date": old, "date": new}
-    return {"old_date": old} if slots.date in (None, new) else {}

@@ -32,9 +32,11 @@ def test_the_files_stay_small_and_safe() -> None:
 def test_the_training_is_documented() -> None:
     facts = json.loads((BUNDLED / "training.json").read_text(encoding="utf-8"))
     assert facts["plan"]["seed"]
-    assert facts["metrics"]
+    assert facts["metrics"]["model"]["valid"] == 1.0
+    assert facts["metrics"]["full"]["messages"] >= 1_000
     calibration = json.loads((BUNDLED / "calibration.json").read_text(encoding="utf-8"))
     assert 0.3 < calibration["temperature"] < 5
+    assert calibration["weights"]["model"] > 0
 
 
 def test_it_speaks_the_tagged_format() -> None:

@@ -59,9 +59,7 @@ _VISIT_INTENTS = frozenset(
 )
 
 _TOPICAL = frozenset({Intent.FUERA_DE_TEMA, Intent.CONSULTAR_CITA, Intent.AGENDAR_CITA})
-_BOOKS = re.compile(
-    r"\b(?:citas?|fichas?|turnos?|horas?|cupos?|campos?|campitos?|agend\w+|reserv\w+|anot\w+)\b"
-)
+_BOOKS = re.compile(r"\b(?:citas?|fichas?|turnos?|horas?|cupos?|campos?|campitos?|agend\w+|reserv\w+|anot\w+)\b")
 
 _MEDICINE = (
     r"(?:pastillas?|pastillitas?|tabletas?|comprimidos?|capsulas?|mg|miligramos?|gramos?|ml|gotas|jarabe|remedios?"

@@ -229,7 +229,7 @@ def _take(rest: str, *, trusted: bool) -> str | None:
 _NOT_PATIENTS = word_set(
     "doctor doctora dr dra lic licenciada enfermera hospital villa zona calle avenida barrio plaza centro"
 )
-_PLACES = word_set("cruz santa santo paz plan villa alto bolivia cochabamba oruro potosi tarija carmen canada")
+_PLACES = word_set("santa santo plan villa alto bolivia cochabamba oruro potosi tarija carmen canada")
 _VERBS = word_set(
     """
     quiere tiene viene pide pregunta vive toma tomo vivo llega necesitan hacer hago saber preguntar pedir sacar
