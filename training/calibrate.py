@@ -24,7 +24,7 @@ from workers.safety.danger import find_danger
 from workers.understanding import read_rules
 
 INTENTS = list(Intent)
-ALARMS_ALLOWED = 0.01  # share of harmless messages that n-grams and model may take for danger
+ALARMS_ALLOWED = 0.02  # share of harmless messages that n-grams and model may take for danger
 _SMALLEST = 1e-6
 _STEPS = np.linspace(0.0, 2.0, 21)
 SEED, COUNT = 2026, 1_500

@@ -209,7 +209,8 @@ _PATTERNS: list[tuple[re.Pattern[str], _Reader]] = [
         (rf"(?<!\S){_WEEKDAY}(?: que viene| que entra| proximo| entrante| siguiente| mismo)?(?!\S)", _weekday),
         (
             (
-                rf"(?<!\S)(?:el|al|del|dia|este)(?: dia| proximo)? (?P<day>\d{{1,2}})(?!\S)(?! y )(?! (?:horas|"
+                rf"(?<!\S)(?:el|al|del|dia|este)(?: dia| proximo)? (?P<day>\d{{1,2}})(?!\S)"
+                rf"(?! y (?:media|cuarto|pico|\d))(?! (?:horas|"
                 rf"am|pm)\b){_THINGS}"
             ),
             _number,

@@ -33,17 +33,18 @@ CHANGE = re.compile(
     r"emela|emelo|amela|arlas|amos)\w*"
     r"|(?:pas|mov)(?:ar|e|a)?(?:r?me|r)?(?:la|lo)(?:s)?|pas(?:eme|ame|arme)|muev\w+|mover\w*|moverl\w+|mueva\w*"
     r"|posterg\w+|pospon\w+|posponer\w*|aplaz\w+|adelant\w+|atras(?:ar|e|arla)\w*|recorr(?:er|a|e|an)(?:me|la|lo|mela)*"
-    r"|otro di(?:a|it)a?|otra fecha|nueva fecha|otra hora(?:rio)?|otro horario|corrij\w+|en vez|envez|en ves"
-    r"|en lugar)\b|"
+    r"|otro d(?:ia|iita|ita)|otra fecha|nueva fecha|traslad\w+|otra hora(?:rio)?|otro horario|corrij\w+|en vez|envez"
+    r"|en ves|en lugar)\b|"
     r"\bpas(?:ar|e|a) (?:mi|la|de|del|para|al)\b"
     r"|\b(?:cancel|anul|borr)\w+ .{1,40} y (?:dame|deme|me da|hacer otra|aser otra|agend|anot|pon)\w*"
     r"|\b(?:la|lo|las) (?:\w+ )?(?:pase|pasa|pasas|pasan|mueve|mueves|pasar)\b"
 )
-_VISIT = r"(?:cita|consulta|ficha|control|turno|hora|reserva|cupo|atencion|revision|la|el)"
+_VISIT = r"(?:cita|consulta|ficha|control|turno|hora|reserva|cupo|atencion|revision|la|el|lo)"
 _ARTICLES = r"(?:(?:el|la|las|este|esta|dia|proximo|mismo|de|del)\s)*"
 _OLD_BEFORE = re.compile(
     rf"(?:(?:en vez|envez|en ves|enves|en lugar) (?:de|del)(?: (?:ir|mi|la|{_VISIT}))* {_ARTICLES}"
     rf"|{_VISIT}(?: medica| de control| de \w+)? (?:(?:del|de)(?: dia| este| la| las| el)* )+(?:a las )?"
+    rf"|\bcc(?: -)? ?\d{{1,4}},? ,? ?"
     rf"|\b(?:mi|la|su) {_VISIT} (?:es|era|seria|esta|cae|cayo|toca) (?:(?:para|recien|justo) )*{_ARTICLES}"
     rf"|(?:tengo|tiene|tienen|tenemos|tenia|teniamos|puse|puso|pusieron|saque|quedado|quede|quedamos|anotaron|"
     rf"falte|toca|tocaba|estaba|estoy|era|agendad[oa]|programad[oa]|anotad[oa]|"
@@ -70,6 +71,7 @@ _NOT_AFTER = re.compile(
     r"podemos|tengo|hay|,|pued|es)"
     r"|(?:ya )?no\s*(?:$|[,.?])|no (?:mejor|sino)|se me)"
 )
+_BETTER_AFTER = re.compile(r"^\s*mejor\b")
 _BUSY_AFTER = re.compile(
     r"^\s*,?\s*(?:(?:estoy|estare) (?:trabaj|ocupad|en el trabajo|de turno)|trabajo|tengo "
     r"(?:trabajo|clases|que|reunion)"
@@ -137,6 +139,8 @@ def _role(text: str, what: Day | Clock | Window, earlier: list[Mention]) -> Role
         cue = before + (opening_words(own) or "")
     if _BUSY_AFTER.match(after):
         return Role.NEITHER
+    if earlier and _BETTER_AFTER.match(after):
+        return Role.NEW  # "al miércoles, o no, al jueves mejor"
     if _NOT_AFTER.match(after) or _OLD_BEFORE.search(cue):
         return Role.OLD
     if earlier and re.search(r"\bni\b", before):
