@@ -41,6 +41,7 @@ bench: $(VENV)/.installed ## benchmarks: ratios against a baseline taken in the 
 	@$(BIN)/python -m benchmarks.road
 
 train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on this CPU, measure it (about an hour)
+	@$(BIN)/python -m training.cards
 	@$(BIN)/python -m training.reliability
 	@$(BIN)/python -m training.ngrams
 	@$(BIN)/python -m training.calibrate
