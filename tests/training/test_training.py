@@ -13,10 +13,12 @@ import torch  # noqa: TID253
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: TID253
 
 from shared.tagged import SPECIAL_TOKENS
-from training import train
+from training import fitting
 from training.dataset import Sample, generate
 from training.encoding import batches, encode_question, packs, train_tokenizer
-from training.train import QUICK, build_model, fit, run
+from training.fitting import build_optimizers, fit
+from training.plan import QUICK
+from training.train import build_model, load_base, run
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     broken.load_state_dict(whole.state_dict())
     fit(whole, tokenizer, samples, QUICK, tmp_path / "none.pt")
 
-    real, steps = train.step_loss, iter(range(100))
+    real, steps = fitting.step_loss, iter(range(100))
 
     def interrupted(*given: Any) -> Any:
         if next(steps) == 6:
@@ -108,7 +110,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         return real(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "step_loss", interrupted)
+        patch.setattr(fitting, "step_loss", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fit(broken, tokenizer, samples, QUICK, tmp_path / "checkpoint.pt")
     again = build_model(QUICK, tokenizer)
@@ -122,7 +124,7 @@ def test_a_checkpoint_of_another_plan_is_not_used(samples: list[Sample], tokeniz
     fit(build_model(QUICK, tokenizer), tokenizer, samples, QUICK, path)
     other = replace(QUICK, seed=QUICK.seed + 1)
     model = build_model(other, tokenizer)
-    assert train._restore(model, train.build_optimizers(model, other), path, other).losses == []
+    assert fitting._restore(model, build_optimizers(model, other), path, other).losses == []
 
 
 def test_the_result_loads_with_plain_transformers(trained: Path) -> None:
@@ -154,7 +156,7 @@ def test_the_facts_of_the_training_are_kept(trained: Path) -> None:
 def test_a_model_from_elsewhere_is_fine_tuned_in_the_same_format(trained: Path, tmp_path: Path) -> None:
     plan = replace(QUICK, base=str(trained), samples=64, peak_rate=1e-3, matrix_rate=1e-3)
     torch.manual_seed(0)
-    model, tokenizer = train.load_base(str(trained))
+    model, tokenizer = load_base(str(trained))
     assert len(tokenizer("".join(SPECIAL_TOKENS)).input_ids) == len(SPECIAL_TOKENS)
     history = fit(model, tokenizer, list(generate("train", 2, plan.samples)), plan, tmp_path / "none.pt")
     assert len(history.losses) > 2
