@@ -22,7 +22,7 @@ from shared.prediction import (
     Slots,
     Source,
 )
-from shared.weights import WITHOUT_MODEL
+from shared.weights import WITHOUT_MODEL, Weights
 from workers.language import ngrams
 from workers.language.dates import resolve
 from workers.language.intents import VISITS, RuleReading, classify
@@ -107,7 +107,6 @@ def combine(text: str, state: str | None, now: datetime, rules: Rules, reading: 
     topics = () if intent is Intent.FUERA_DE_TEMA else topics
     heard = (i for i in rules.reading.secondary if i not in INFORMATION_INTENTS or looks[i] >= SECOND)
     secondary = tuple(dict.fromkeys(i for i in (*heard, *topics) if i is not intent))[:2]
-    weights = reading.weights if reading is not None else WITHOUT_MODEL
     slots = rules.slots
     if intent is Intent.REPROGRAMAR_CITA:
         slots = extract(text, now, expects=_expected(state), moving=True)
@@ -115,7 +114,7 @@ def combine(text: str, state: str | None, now: datetime, rules: Rules, reading: 
         intent=intent,
         confidence=round(min(1.0, confidence), 4),
         secondary=secondary,
-        danger=SEEN if chances.get(Intent.URGENCIA, 0.0) >= weights.alarm or intent is Intent.URGENCIA else None,
+        danger=SEEN if _alarming(intent, chances, reading) else None,
         slots=keep_for(_agree(slots, reading, now), (intent, *secondary)),
         alternatives=tuple(ranked)[:ALTERNATIVES],
         reply=reading.reply if reading is not None and reading.intent in (intent, None) else None,
@@ -136,7 +135,7 @@ def weigh(rule: RuleReading, looks: Mapping[Intent, float], reading: Reading | N
     """
     if rule.strength >= OBEYED:
         return {rule.intent: 1.0}
-    weights = reading.weights if reading is not None and reading.intent is not None else WITHOUT_MODEL
+    weights = _weights(reading)
     believed = likelihood(rule)
     scores = {i: weights.rules * _log(believed[i]) + weights.ngrams * _log(looks[i]) for i in Intent}
     if reading is not None and reading.intent is not None:
@@ -148,6 +147,15 @@ def weigh(rule: RuleReading, looks: Mapping[Intent, float], reading: Reading | N
     powers = {i: math.exp(score - highest) for i, score in scores.items()}
     whole = sum(powers.values())
     return {i: power / whole for i, power in powers.items()}
+
+
+def _weights(reading: Reading | None) -> Weights:
+    """Those of the model; a model that names no intent leaves the choice to rules and n-grams, with theirs."""
+    return reading.weights if reading is not None and reading.intent is not None else WITHOUT_MODEL
+
+
+def _alarming(intent: Intent, chances: Mapping[Intent, float], reading: Reading | None) -> bool:
+    return intent is Intent.URGENCIA or chances.get(Intent.URGENCIA, 0.0) >= _weights(reading).alarm
 
 
 def _log(chance: float) -> float:
