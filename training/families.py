@@ -49,7 +49,10 @@ class Family:
 def families() -> Mapping[str, tuple[Family, ...]]:
     """Every family by split. The split of a line depends on its own text and place in its list, never on the seed."""
     splits = _templates()
+    composed = {(family.intent, family.line) for members in splits.values() for family in members}
     for family in voices():
+        if (family.intent, family.line) in composed:
+            continue
         place = _place(family)
         split = (
             "test"

@@ -12,7 +12,7 @@ from training.dataset import Sample, generate
 from training.families import SPLITS, families, fingerprint
 from training.phrases import load
 
-PLACEHOLDERS = {"date_long", "time", "ref", "phone", "hours", "address"}
+PLACEHOLDERS = {"date_long", "time", "ref", "phone", "hours", "address", "emergency_phone"}
 DOSES = re.compile(r"\d+\s*(mg|ml|pastilla|tableta|capsula|cápsula)|tome \d|cada \d+ horas", re.I)
 JUDGEMENTS = re.compile(r"usted (no )?tiene tuberculosis|su resultado es|suspenda|deje de tomar|siga tomando", re.I)
 
