@@ -6,9 +6,6 @@ Pure; imported where cards are looked for, so numpy is never loaded by the webho
 
 from __future__ import annotations
 
-import itertools
-import zlib
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shared.pieces import hashed_pieces
 from shared.prediction import INFORMATION_INTENTS, Intent
 
 FILE = Path(__file__).resolve().parent / "assets" / "cards.npz"
@@ -23,7 +21,7 @@ BUCKETS = 2**15
 INTENTS = tuple(intent for intent in Intent if intent in INFORMATION_INTENTS)
 INTENT_VALUE = 0.5  # of the intent's own feature, beside the words of length 1 together
 _FAMILY_NAME = 0.5  # share of it for CONSULTAR_INFO, which may also stand for any information intent
-_SHORTEST, _LONGEST = 3, 5  # characters of a piece; words stand between spaces, and pieces do not cross them
+_SHORTEST, _LONGEST = 3, 5  # characters of a piece
 _MAX_WORDS = 120
 
 
@@ -41,18 +39,7 @@ class Fitted(NamedTuple):
 def features(normalised: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the buckets that a normalised question falls into and how much of each."""
     words = [word for word in normalised.split() if word.isalnum()][:_MAX_WORDS]
-    counts: Counter[int] = Counter()
-    for word in words:
-        padded = f" {word} "
-        for length in range(_SHORTEST, _LONGEST + 1):
-            for start in range(max(1, len(padded) - length + 1)):
-                counts[_bucket(padded[start : start + length])] += 1
-        counts[_bucket(f"w:{word}")] += 1
-    for one, two in itertools.pairwise(words):
-        counts[_bucket(f"w:{one} {two}")] += 1
-    buckets = np.fromiter(counts, dtype=np.int64, count=len(counts))
-    values = 1 + np.log(np.fromiter(counts.values(), dtype=np.float32, count=len(counts)))
-    return buckets, values
+    return hashed_pieces(words, shortest=_SHORTEST, longest=_LONGEST, buckets=BUCKETS)
 
 
 def scores(normalised: str, intent: Intent | None) -> Mapping[str, float]:
@@ -71,10 +58,6 @@ def scores(normalised: str, intent: Intent | None) -> Mapping[str, float]:
         share = _FAMILY_NAME if intent is Intent.CONSULTAR_INFO else 1.0
         found += share * INTENT_VALUE * fitted.intents[INTENTS.index(intent)]
     return dict(zip(fitted.topics, found.tolist(), strict=True))
-
-
-def _bucket(piece: str) -> int:
-    return zlib.crc32(piece.encode()) % BUCKETS
 
 
 @cache

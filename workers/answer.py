@@ -96,6 +96,19 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
         late=_is_late(services, messages[-1]),
         other_language=is_other_language(text),
     )
+    return _act(services, patient, entries, desk, conversation, identity, turn)
+
+
+def _act(
+    services: Services,
+    patient: str,
+    entries: Sequence[Entry],
+    desk: Desk,
+    conversation: Conversation,
+    identity: Identity,
+    turn: TurnInput,
+) -> Commit:
+    """Decide, do what was decided at the backend, and put together what the turn changes."""
     decision = decide(turn, conversation, services.known)
     if decision.needs_agenda:
         raise RetryLater("the appointments backend is unreachable")
@@ -108,7 +121,7 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
         conclusion = conclude(decision, outcome, services.known)
     if conclusion is None:
         raise AssistantError("a decision without call or conclusion")
-    return close_turn(services, patient, entries, conclusion.remember(conversation), conclusion, prediction)
+    return close_turn(services, patient, entries, conclusion.remember(conversation), conclusion, turn.prediction)
 
 
 def seeded(message: Message) -> Conversation:

@@ -7,15 +7,13 @@ by `workers.understanding`, which weighs it against rules and model. Pure.
 
 from __future__ import annotations
 
-import itertools
-import zlib
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from shared.pieces import hashed_pieces
 from shared.prediction import Intent
 from workers.language.normalise import normalise
 from workers.language.spelling import correct
@@ -23,37 +21,20 @@ from workers.language.spelling import correct
 FILE = Path(__file__).with_name("ngrams.npz")
 BUCKETS = 2**16
 INTENTS = tuple(Intent)
-_SHORTEST, _LONGEST = 2, 5  # characters of a piece; words stand between spaces, and pieces do not cross them
+_SHORTEST, _LONGEST = 2, 5  # characters of a piece
 _MAX_CHARS = 600
 
 
 def features(text: str, state: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the buckets that a message falls into and their values, of length 1 together.
+    """Return the buckets that a message falls into and how much of each.
 
     Args:
         text: the message as written.
         state: the pending flow, such as "agendar:fecha"; part of what is looked at, because "el jueves" needs it.
     """
     words = correct(normalise(text))[:_MAX_CHARS].split()
-    counts: Counter[int] = Counter()
-    for word in words:
-        padded = f" {word} "
-        for length in range(_SHORTEST, _LONGEST + 1):
-            for start in range(max(1, len(padded) - length + 1)):
-                counts[_bucket(padded[start : start + length])] += 1
-    for one in words:
-        counts[_bucket(f"w:{one}")] += 1
-    for one, two in itertools.pairwise(words):
-        counts[_bucket(f"w:{one} {two}")] += 1
-    counts[_bucket(f"state:{state}")] += 1
-    counts[_bucket(f"length:{min(len(words), 12) // 2}")] += 1
-    buckets = np.fromiter(counts, dtype=np.int64, count=len(counts))
-    values = 1 + np.log(np.fromiter(counts.values(), dtype=np.float32, count=len(counts)))
-    return buckets, values
-
-
-def _bucket(piece: str) -> int:
-    return zlib.crc32(piece.encode()) % BUCKETS
+    others = (f"state:{state}", f"length:{min(len(words), 12) // 2}")
+    return hashed_pieces(words, shortest=_SHORTEST, longest=_LONGEST, buckets=BUCKETS, others=others)
 
 
 def chances(text: str, state: str | None) -> Mapping[Intent, float]:
