@@ -22,7 +22,7 @@ from training.latency import latency
 from training.metrics import Figures, confusion, measure, weakest
 from training.pictures import draw_confusion
 from training.systems import Bench, Row, answers, keywords, letters, open_bench, rules
-from workers.dialogue.wording import say_date
+from workers.dialogue.wording import load_wording, say_date
 from workers.safety.guardrails import Facts, review
 
 ROOT = Path(__file__).parent.parent
@@ -77,6 +77,7 @@ def violations(bench: Bench, rows: Sequence[Row]) -> list[tuple[str, str]]:
     for row in rows:
         slots = row.slots
         stated = [v for v in (slots.time, slots.old_time, slots.name, slots.appointment_ref) if v]
+        stated += [load_wording().windows[slots.time_window]] if slots.time_window else []
         stated += [say_date(day) for day in (slots.date, slots.old_date) if day]
         values = (*facts.values(), *stated)
         if row.reply and (rule := review(row.reply, Facts(values=values, texts=texts))) not in (None, "too_long"):

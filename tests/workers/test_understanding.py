@@ -110,3 +110,11 @@ def test_what_stands_beside_a_danger_sign_is_reported() -> None:
     assert beside.intent is Intent.URGENCIA
     assert beside.secondary == (Intent.AGENDAR_CITA,)
     assert (beside.slots.date, beside.slots.time) == (dt.date(2026, 11, 24), "10:00")
+
+
+@pytest.mark.parametrize(
+    "text", ["agende para el lunes 8am y cancele la del martes", "cancele la del martes y agende para el lunes 8am"]
+)
+def test_a_visit_cancelled_for_another_is_moved_in_whatever_order(text: str) -> None:
+    slots = said(text, reading(Intent.REPROGRAMAR_CITA)).slots
+    assert (slots.date, slots.time, slots.old_date) == (dt.date(2026, 11, 30), "08:00", dt.date(2026, 11, 24))

@@ -36,6 +36,7 @@ CHANGE = re.compile(
     r"|otro d(?:ia|iita|ita)|otra fecha|nueva fecha|traslad\w+|otra hora(?:rio)?|otro horario|corrij\w+|en vez|envez"
     r"|en ves|en lugar)\b|"
     r"\bpas(?:ar|e|a) (?:mi|la|de|del|para|al)\b"
+    r"|\b(?:agend|anot|reserv)\w+ .{1,40} y (?:me )?(?:cancel(?:e|a|en|ame|eme)\b|(?:anul|borr|quit)\w+)"
     r"|\b(?:cancel|anul|borr)\w+ .{1,40} y (?:dame|deme|me da|hacer otra|aser otra|agend|anot|pon)\w*"
     r"|\b(?:la|lo|las) (?:\w+ )?(?:pase|pasa|pasas|pasan|mueve|mueves|pasar)\b"
 )
