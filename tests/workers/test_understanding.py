@@ -118,3 +118,8 @@ def test_what_stands_beside_a_danger_sign_is_reported() -> None:
 def test_a_visit_cancelled_for_another_is_moved_in_whatever_order(text: str) -> None:
     slots = said(text, reading(Intent.REPROGRAMAR_CITA)).slots
     assert (slots.date, slots.time, slots.old_date) == (dt.date(2026, 11, 30), "08:00", dt.date(2026, 11, 24))
+
+
+def test_a_day_named_before_the_one_wished_for_is_left_behind() -> None:
+    slots = said("la cita de mi papa que es el jueves la quiero pasar al martes de la proxima semana").slots
+    assert (slots.old_date, slots.date) == (dt.date(2026, 11, 26), dt.date(2026, 12, 1))

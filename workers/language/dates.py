@@ -63,6 +63,7 @@ def resolve(text: str, now: dt.datetime, *, expects: str | None = None, moving: 
     mentions = find_mentions(line, today, moving)
     moving = moving or gives_up_one_visit_for_another(line.text, mentions)
     mentions = [mention for mention in mentions if mention.role is not Role.NEITHER] or mentions
+    mentions = _leave_the_first(mentions) if moving else mentions
     fresh = [mention for mention in mentions if mention.role is not Role.OLD]
     old = [mention for mention in mentions if mention.role is Role.OLD]
     if not moving:
@@ -76,6 +77,15 @@ def resolve(text: str, now: dt.datetime, *, expects: str | None = None, moving: 
     if found.date is None and found.time is None and not found.conflict:
         return _bare_number(line, found, today, expects)
     return found
+
+
+def _leave_the_first(mentions: list[Mention]) -> list[Mention]:
+    """A day named before the one wished for is the visit's: "la cita que es el jueves la quiero pasar al martes"."""
+    days = [mention for mention in mentions if isinstance(mention.what, Day)]
+    roles = [day.role for day in days]
+    if len(days) != 2 or roles != [Role.OPEN, Role.NEW]:
+        return mentions
+    return [mention._replace(role=Role.OLD) if mention is days[0] else mention for mention in mentions]
 
 
 def without_times(text: str, now: dt.datetime) -> str:

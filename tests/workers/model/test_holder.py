@@ -110,12 +110,13 @@ def test_a_model_that_fails_the_gate_is_refused_and_leaves_the_memory(
         kept.append(weakref.ref(loaded.model))
         return loaded
 
-    changed: list[ModelHolder] = []
-    holder = ModelHolder(settings_for(model_folder), load=remembered, on_change=changed.append)
+    changed = threading.Event()
+    holder = ModelHolder(settings_for(model_folder), load=remembered, on_change=lambda _: changed.set())
     holder.start()
     with pytest.raises(ModelRefused, match=r"refused by the release gate: \d of 25 right, at least 80% must be"):
         raise holder_failure(holder)
-    assert (holder.state, holder.reader_or_none(), holder.info, changed) == ("failed", None, None, [holder])
+    assert changed.wait(WAIT_S)  # told just after those who wait are woken
+    assert (holder.state, holder.reader_or_none(), holder.info) == ("failed", None, None)
     gc.collect()
     assert kept[0]() is None
 
