@@ -1,4 +1,4 @@
-"""Understanding without the model on messages written by people who saw neither data nor code (tests/data/gold).
+"""Understanding without the model on messages invented without sight of data or code (tests/data/gold).
 
 Floors a little below what was measured when each set was first run or last mended; figures with the model stand in
 docs/model-log.md.
