@@ -194,8 +194,9 @@ def test_any_text_is_survived(text: str, today: dt.date) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.dates(dt.date(1970, 1, 1), dt.date(2200, 12, 31)), st.sampled_from(_PIECES), st.sampled_from(_PIECES))
 def test_any_day_of_the_calendar_is_survived(today: dt.date, first: str, second: str) -> None:
-    said(f"el {first} {second}", today)
-    said("pasado mañana, en 12 meses, el 29/2, el domingo de la próxima semana", today)
+    text = f"el {first} {second}"
+    _check(said(text, today), text, today)
+    assert said("pasado mañana", today).date == today + dt.timedelta(days=2)
 
 
 def _check(when: When, text: str, today: dt.date) -> None:
