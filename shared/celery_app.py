@@ -26,6 +26,7 @@ class QueueName(StrEnum):
     TRIAGE = "triage"  # danger signs: never behind a turn that waits for the model
     TURNS = "turns"  # one patient's waiting messages -> one answer
     DELIVERIES = "deliveries"  # one patient's outbox -> Graph API: a slow partner must not hold the answers
+    REMINDERS = "reminders"  # reminders to Graph API: ten thousand of them must not stand before a reply
     OPS = "ops"  # what Beat rings
 
 
@@ -33,6 +34,11 @@ class TaskName(StrEnum):
     TRIAGE = "assistant.triage"  # (patient_ids)
     DRAIN_INBOX = "assistant.drain_inbox"  # (patient_id)
     DELIVER_OUTBOX = "assistant.deliver_outbox"  # (patient_id, lane)
+    DELIVER_REMINDER = "assistant.deliver_reminder"  # (patient_id)
+    REMIND = "assistant.remind"  # (): plan the reminders of this hour
+    FOLLOW_UP = "assistant.follow_up"  # (): undelivered reminders to the call list, old data away
+    REPORT = "assistant.report"  # (): the daily report, once a day
+    CANARY = "assistant.canary"  # (): a test message on the whole road
     SWEEP = "assistant.sweep"  # ()
     PULSE = "assistant.pulse"  # (queue): proof that a queue is consumed
 
@@ -41,6 +47,11 @@ QUEUE_OF_TASK: dict[TaskName, QueueName] = {
     TaskName.TRIAGE: QueueName.TRIAGE,
     TaskName.DRAIN_INBOX: QueueName.TURNS,
     TaskName.DELIVER_OUTBOX: QueueName.DELIVERIES,
+    TaskName.DELIVER_REMINDER: QueueName.REMINDERS,
+    TaskName.REMIND: QueueName.OPS,
+    TaskName.FOLLOW_UP: QueueName.OPS,
+    TaskName.REPORT: QueueName.OPS,
+    TaskName.CANARY: QueueName.OPS,
     TaskName.SWEEP: QueueName.OPS,
     # PULSE names its queue at each call: it visits them all.
     TaskName.PULSE: QueueName.OPS,
@@ -79,7 +90,7 @@ def _common(role: Role) -> dict[str, Any]:
         "task_acks_on_failure_or_timeout": True,  # a failing doorbell must not loop: the sweep brings the patient back
         "worker_prefetch_multiplier": 1,
         "worker_pool": "threads",  # one model, many turns in flight
-        "worker_concurrency": 48,
+        "worker_concurrency": 56,
         "worker_send_task_events": False,
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import sys
 from enum import StrEnum
@@ -17,6 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.setting_values import parse_ladder, parse_opening_hours, parse_quiet_hours
 
 BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "workers" / "model" / "bundled"
 CONFIG_ERROR = 78  # EX_CONFIG of sysexits.h: restarting does not help, a person must change a setting
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
 
     WHATSAPP_ACCESS_TOKEN: SecretStr | None = None
     WHATSAPP_PHONE_NUMBER_ID: str | None = None
+    WHATSAPP_BUSINESS_ACCOUNT_ID: str | None = None  # for `make doctor`: subscription and templates
     WHATSAPP_APP_SECRET: SecretStr | None = None  # comma list: the old and the new secret during a rotation
     WHATSAPP_VERIFY_TOKEN: SecretStr | None = None
     WHATSAPP_API_URL: str = "https://graph.facebook.com"
@@ -77,6 +79,16 @@ class Settings(BaseSettings):
     LEASE_S: float = Field(default=10, ge=1, le=120)  # how long a worker that died keeps its patient
     SETTLE_S: float = Field(default=30, gt=0, le=600)  # an unknown send waits so long for its status
 
+    REMINDER_HOURS_AHEAD: float = Field(default=24, ge=0, le=72)  # 0 = no reminders
+    REMINDER_SAME_DAY_HOURS: float = Field(default=0, ge=0, le=12)  # a second reminder; 0 = off
+    REMINDER_TEMPLATE: str = "recordatorio_cita"
+    REMINDER_TEMPLATE_LANGUAGE: str = "es"
+    MISSED_TEMPLATE: str = "cita_perdida"
+    QUIET_HOURS: str = "21-7"  # nothing is sent unasked from 21:00 to 7:00 of the centre's time; 0-0 = off
+    REMINDER_SPREAD_MINUTES: float = Field(default=60, ge=0, le=60)  # over which an hour's reminders are spread
+    UNIQUE_USERS_PER_DAY: int = Field(default=250, ge=1)  # Meta's limit of our number, outside the 24 h window
+    MESSAGES_PER_SECOND: int = Field(default=80, ge=2)  # Meta's throughput of our number, in and out
+
     ALERT_EMAIL_TO: str | None = None
     ALERT_EMAIL_FROM: str | None = None
     SMTP_HOST: str | None = None
@@ -85,6 +97,11 @@ class Settings(BaseSettings):
     SMTP_PASSWORD: SecretStr | None = None
     SMTP_STARTTLS: bool = True
     SLACK_WEBHOOK_URL: SecretStr | None = None
+    ALERT_LADDER: str = "0 email slack"  # minutes and whom a danger alert goes to until somebody acknowledges it
+    ALERT_REPEAT_MINUTES: float = Field(default=30, gt=0)  # after the last rung everybody is told again
+    PUBLIC_URL: str | None = None  # where staff reach the webhook process, for the links in alerts
+    REPORT_EMAIL_TO: str | None = None
+    OPS_BASIC_AUTH: SecretStr | None = None  # user:password of /ops; none: the page is off
 
     CENTER_NAME: str = "Centro Médico Cañada del Carmen"
     CENTER_PHONE: str = "+591 3 000 0000"
@@ -98,6 +115,10 @@ class Settings(BaseSettings):
     PATIENT_ID_KEY: SecretStr | None = None
     FLOWER_BASIC_AUTH: SecretStr | None = None  # user:password
     LOG_LEVEL: Annotated[str, NoDecode] = "INFO"
+    AUDIT_DAYS: int = Field(default=90, ge=1)  # how long it is known what became of a message; no text
+    CANARY_MINUTES: float = Field(default=5, ge=0)  # how often a test message walks the road; 0 = off
+    CANARY_URL: str = "http://127.0.0.1:8000"  # where workers reach the webhook process
+    OTEL_EXPORTER_OTLP_ENDPOINT: str | None = None  # traces are sent there
 
     @field_validator("REDIS_URL", "CELERY_BROKER_URL")
     @classmethod
@@ -107,7 +128,14 @@ class Settings(BaseSettings):
             raise ValueError(f"must start with one of {', '.join(s + '://' for s in schemes)}")
         return value
 
-    @field_validator("WHATSAPP_API_URL", "SEGUIMIENTO_SERVICE_URL", "HF_ENDPOINT")
+    @field_validator(
+        "WHATSAPP_API_URL",
+        "SEGUIMIENTO_SERVICE_URL",
+        "HF_ENDPOINT",
+        "PUBLIC_URL",
+        "CANARY_URL",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    )
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -129,6 +157,25 @@ class Settings(BaseSettings):
     @classmethod
     def _readable_hours(cls, value: str) -> str:
         parse_opening_hours(value)
+        return value
+
+    @field_validator("QUIET_HOURS")
+    @classmethod
+    def _readable_quiet_hours(cls, value: str) -> str:
+        parse_quiet_hours(value)
+        return value
+
+    @field_validator("ALERT_LADDER")
+    @classmethod
+    def _readable_ladder(cls, value: str) -> str:
+        parse_ladder(value)
+        return value
+
+    @field_validator("OPS_BASIC_AUTH", "FLOWER_BASIC_AUTH")
+    @classmethod
+    def _user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not all(value.get_secret_value().partition(":")[::2]):
+            raise ValueError("must be user:password")
         return value
 
     @field_validator("LOG_LEVEL")
@@ -172,36 +219,6 @@ class Settings(BaseSettings):
     @property
     def may_send_unreviewed(self) -> bool:
         return self.DEMO or self.ALLOW_UNREVIEWED_CARDS
-
-
-# Monday is 0. A day that is missing is closed.
-OpeningHours = dict[int, tuple[tuple[dt.time, dt.time], ...]]
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def parse_opening_hours(text: str) -> OpeningHours:
-    """Read `mon-fri 08:00-12:00 14:00-18:00; sat 08:00-12:00` into ranges by weekday.
-
-    Raises:
-        ValueError: naming the part that cannot be read.
-    """
-    hours: OpeningHours = {}
-    for part in filter(None, (p.strip().lower() for p in text.split(";"))):
-        match = re.fullmatch(r"([a-z]{3})(?:-([a-z]{3}))?((?:\s+\d{1,2}:\d{2}-\d{1,2}:\d{2})+)", part)
-        if not match or match[1] not in _DAYS or (match[2] or match[1]) not in _DAYS:
-            raise ValueError(f"cannot read {part!r}; write for example 'mon-fri 08:00-12:00 14:00-18:00'")
-        first, last = _DAYS.index(match[1]), _DAYS.index(match[2] or match[1])
-        ranges = []
-        for span in match[3].split():
-            begin, end = (dt.time.fromisoformat(clock.zfill(5)) for clock in span.split("-"))
-            if begin >= end:
-                raise ValueError(f"{span!r} ends before it begins")
-            ranges.append((begin, end))
-        for day in range(first, last + 1):
-            hours[day] = tuple(sorted(ranges))
-    if not hours:
-        raise ValueError("no opening hours given")
-    return hours
 
 
 _REQUIRED: dict[ProcessRole, tuple[str, ...]] = {

@@ -14,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from shared.prediction import Danger, DangerCategory, Level
-from shared.settings import OpeningHours, Settings, parse_opening_hours
+from shared.setting_values import OpeningHours, parse_opening_hours
+from shared.settings import Settings
 
 TEXTS_FILE = Path(__file__).resolve().parent / "assets" / "texts.yaml"
 MAX_CHARS = 500  # dialogue specification, section 9

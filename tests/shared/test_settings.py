@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import ProcessRole, Settings, load, parse_opening_hours
+from shared.setting_values import parse_ladder, parse_opening_hours, parse_quiet_hours
+from shared.settings import ProcessRole, Settings, load
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
@@ -39,6 +40,10 @@ def test_each_setting_has_a_comment_near_it() -> None:
         ("CENTER_TIMEZONE", "La_Paz", "CENTER_TIMEZONE: is not a time zone"),
         ("OPENING_HOURS", "siempre", "OPENING_HOURS: cannot read 'siempre'"),
         ("SMTP_HOST", "mail", "SMTP_HOST needs"),
+        ("QUIET_HOURS", "noche", "QUIET_HOURS: cannot read 'noche'"),
+        ("ALERT_LADDER", "5 email", "ALERT_LADDER: the first step must be at 0 minutes"),
+        ("ALERT_LADDER", "0 pedro", "ALERT_LADDER: 'pedro' is neither"),
+        ("OPS_BASIC_AUTH", "solo", "OPS_BASIC_AUTH: must be user:password"),
         ("MODEL_PRECISION", "int4", "MODEL_PRECISION"),
         ("APPOINTMENTS_API", "seguimiento", "APPOINTMENTS_API"),
     ],
@@ -75,3 +80,13 @@ def test_opening_hours_are_read_by_weekday() -> None:
     assert len(hours[0]) == 2
     assert len(hours[5]) == 1
     assert 6 not in hours
+
+
+def test_the_ladder_is_read_in_order_of_time() -> None:
+    first, second = parse_ladder("10 jefa@example.org; 0 email slack")
+    assert (first.minutes, first.contacts) == (0, ("email", "slack"))
+    assert (second.minutes, second.contacts) == (10, ("jefa@example.org",))
+
+
+def test_quiet_hours_are_two_hours_of_a_day() -> None:
+    assert parse_quiet_hours("21-7") == (21, 7)

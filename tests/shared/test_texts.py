@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from shared.prediction import Danger, DangerCategory, Level
-from shared.settings import Settings, parse_opening_hours
+from shared.setting_values import parse_opening_hours
+from shared.settings import Settings
 from shared.texts import KEYS, MAX_CHARS, TEXTS_FILE, Texts, TextsError, describe_hours
 
 SETTINGS = Settings(_env_file=None, DEMO=True, CENTER_PHONE="+591 3 111 2222", EMERGENCY_PHONE="161")
