@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from simulator import appointments_api, cloud_api, control, control_world, page
+from simulator import account_api, appointments_api, cloud_api, control, control_world, page
 from simulator.options import Options
 from simulator.server import Server
 from simulator.world import World
@@ -17,7 +17,9 @@ def create_app(world: World) -> Flask:
     app.register_blueprint(control.create_blueprint(world), url_prefix="/control")
     app.register_blueprint(control_world.create_blueprint(world), url_prefix="/control")
     app.register_blueprint(appointments_api.create_blueprint(world), url_prefix="/backend")
+    app.register_blueprint(account_api.create_control(world), url_prefix="/control")
     app.register_blueprint(cloud_api.create_blueprint(world))
+    app.register_blueprint(account_api.create_blueprint(world))
     return app
 
 

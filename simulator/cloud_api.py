@@ -53,7 +53,7 @@ def create_blueprint(world: World) -> Blueprint:
                 _record_call(world, call, fault.status, fault.code)
                 return error_answer(fault)
         try:
-            _authorise(world, version, phone_number_id)
+            authorise(world, version, phone_number_id, world.options.phone_number_id)
             answer = _mark_read(world, call) if call.kind == "read" else _accept(world, call, fault)
         except MetaError as error:
             _record_call(world, call, error.status, error.code)
@@ -94,7 +94,12 @@ def _take_fault(world: World, call: Call) -> Fault | None:
         return world.faults.take("cloud", keys - {""}, {call.kind, str(call.body.get("type", "text"))})
 
 
-def _authorise(world: World, version: str, phone_number_id: str) -> None:
+def authorise(world: World, version: str, object_id: str, expected_id: str, *, management: bool = False) -> None:
+    """Let a call pass that brings our token and names an object of ours.
+
+    Raises:
+        MetaError: as the Graph API refuses it.
+    """
     if not _VERSION.match(version):
         raise MetaError(100, f"(#2500) Unknown path components: /{version}")
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -102,11 +107,12 @@ def _authorise(world: World, version: str, phone_number_id: str) -> None:
         raise MetaError(0, "Authentication Error")
     if token.strip() != world.options.access_token:
         raise MetaError(190, "Invalid OAuth access token - Cannot parse access token")
-    if phone_number_id != world.options.phone_number_id:
+    world.account.check_token(management=management)
+    if object_id != expected_id:
         raise MetaError(
             100,
-            f"Unsupported post request. Object with ID '{phone_number_id}' does not exist, cannot be loaded due to "
-            "missing permissions, or does not support this operation.",
+            f"Unsupported {request.method.lower()} request. Object with ID '{object_id}' does not exist, cannot be "
+            "loaded due to missing permissions, or does not support this operation.",
             subcode=33,
         )
 

@@ -16,7 +16,8 @@ class Fault(BaseModel):
 
     target: Literal["cloud", "backend"] = "cloud"
     patient: str | None = None  # number, BSUID or simulator id; None = anyone
-    # cloud: text, button, list, interactive (any of them), template, image, … or read; backend: schedule, cancel, …
+    # cloud: text, button, list, interactive (any of them), template, image, … or read, or one of the management reads
+    # number, subscribed_apps, message_templates (these only when named); backend: schedule, cancel, …
     # None = every call except read marks; "any" = those too.
     kind: str | None = None
     call: int = Field(default=1, ge=1)
@@ -77,11 +78,14 @@ class Faults:
         """Forget one fault, or all of them."""
         self._faults = [fault for fault in self._faults if fault_id is not None and fault.id != fault_id]
 
-    def take(self, target: str, patient_keys: set[str], kinds: set[str]) -> Fault | None:
-        """Count this call on every fault that it matches; return a copy of the first one that fires."""
+    def take(self, target: str, patient_keys: set[str], kinds: set[str], *, named_only: bool = False) -> Fault | None:
+        """Count this call on every fault that it matches; return a copy of the first one that fires.
+
+        `named_only`: a fault that names no kind does not meet this call.
+        """
         fired: Fault | None = None
         for fault in self._faults:
-            if not fault.matches(target, patient_keys, kinds):
+            if not fault.matches(target, patient_keys, kinds) or (named_only and fault.kind is None):
                 continue
             fault.seen += 1
             due = fault.seen >= fault.call and (fault.times == 0 or fault.used < fault.times)

@@ -45,6 +45,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Options:
         app_secret=env.get("WHATSAPP_APP_SECRET", default.app_secret).split(",")[0].strip(),
         verify_token=env.get("WHATSAPP_VERIFY_TOKEN", default.verify_token),
         phone_number_id=env.get("WHATSAPP_PHONE_NUMBER_ID", default.phone_number_id),
+        account_id=env.get("WHATSAPP_BUSINESS_ACCOUNT_ID", default.account_id),
         backend_token=env.get("SEGUIMIENTO_TOKEN"),
         database=env.get("SIMULATOR_DB", default.database),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,8 +15,12 @@ _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _FORBIDDEN_IN_PARAMETER = re.compile(r"[\n\t]| {5,}")
 
 
+Status = Literal["APPROVED", "PENDING", "REJECTED", "PAUSED", "DISABLED"]
+_NOT_SENDABLE = {"PAUSED": 132015, "DISABLED": 132016}
+
+
 class Template(BaseModel):
-    """An approved template: `{{nombre}}` in the body makes it named, `{{1}}` positional."""
+    """A template, approved unless said: `{{nombre}}` in the body makes it named, `{{1}}` positional."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,6 +29,8 @@ class Template(BaseModel):
     body: str
     buttons: list[str] = []  # labels of quick-reply buttons
     category: str = "utility"
+    status: Status = "APPROVED"  # only an approved one can be sent
+    quality: Literal["GREEN", "YELLOW", "RED", "UNKNOWN"] = "UNKNOWN"
 
     @property
     def variables(self) -> list[str]:
@@ -32,6 +39,30 @@ class Template(BaseModel):
     @property
     def is_named(self) -> bool:
         return any(not name.isdigit() for name in self.variables)
+
+    def to_meta(self) -> dict[str, Any]:
+        """Return it as GET /{account}/message_templates shows it, with every field that is played."""
+        body: dict[str, Any] = {"type": "BODY", "text": self.body}
+        if self.variables:
+            named = [{"param_name": name, "example": "ejemplo"} for name in self.variables]
+            example = {"body_text_named_params": named} if self.is_named else {"body_text": [["ejemplo"] * len(named)]}
+            body["example"] = example
+        components = [body]
+        if self.buttons:
+            components.append(
+                {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": label} for label in self.buttons]}
+            )
+        digest = hashlib.blake2b(f"{self.name}/{self.language}".encode(), digest_size=6).hexdigest()
+        return {
+            "id": str(int(digest, 16)),
+            "name": self.name,
+            "language": self.language,
+            "status": self.status,
+            "category": self.category.upper(),
+            "parameter_format": "NAMED" if self.is_named else "POSITIONAL",
+            "quality_score": {"score": self.quality, "date": 1790416800},
+            "components": components,
+        }
 
 
 APPROVED = (
@@ -66,6 +97,10 @@ class Templates:
     def add(self, template: Template) -> None:
         self._known[template.name, template.language] = template
 
+    def remove(self, name: str, language: str) -> bool:
+        """Forget one; False when there is none."""
+        return self._known.pop((name, language), None) is not None
+
     def all(self) -> list[Template]:
         return list(self._known.values())
 
@@ -73,12 +108,14 @@ class Templates:
         """Return the template that a send names.
 
         Raises:
-            MetaError: 132001 when there is none in that language.
+            MetaError: 132001 when there is none in that language, or none approved; 132015 paused, 132016 disabled.
         """
         name, language = send["name"], send["language"]["code"]
         template = self._known.get((name, language))
         if template is None:
             raise MetaError(132001, f"template name ({name}) does not exist in {language}")
+        if template.status != "APPROVED":
+            raise MetaError(_NOT_SENDABLE.get(template.status, 132001), f"template {name} is {template.status}")
         return template
 
 

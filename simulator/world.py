@@ -6,6 +6,7 @@ from collections import deque
 from datetime import timedelta
 from typing import Any
 
+from simulator.account import Account
 from simulator.appointments_store import AppointmentsStore
 from simulator.changes import Changes
 from simulator.chats import Chats
@@ -32,6 +33,7 @@ class World:
         self.clock = Clock()
         self.backend_clock = Clock()
         self.rules = Rules()
+        self.account = Account()
         self.people = People()
         self.chats = Chats()
         self.faults = Faults()
@@ -76,6 +78,7 @@ class World:
             self.clock.reset()
             self.backend_clock.reset()
             self.rules = Rules()
+            self.account = Account()
             self.pair_rate, self.throughput = PairRate(), Throughput()
             self.writes.clear()
             self.store.clear()
