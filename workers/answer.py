@@ -20,13 +20,14 @@ from shared.errors import AssistantError, EngineBusy, ModelUnavailable, PromptTo
 from shared.identity import candidate_ids
 from shared.messages import Channel, Identity, Message, MessageKind
 from shared.prediction import Intent, Prediction
-from shared.state import addresses
+from shared.state import addresses, audit
+from shared.state.audit import Event
 from shared.state.inbox import Entry
 from shared.state.turns import Commit, Desk, handed_over
 from workers.closing import close_alarm, close_turn, close_under_handoff
 from workers.dialogue.buttons import read_choice, read_turn
 from workers.dialogue.decide import conclude, decide
-from workers.dialogue.decision import TurnInput
+from workers.dialogue.decision import BackendCall, Outcome, TurnInput
 from workers.language.other_language import is_other_language
 from workers.partners import execute
 from workers.safety.guardrails import strip_control_tokens
@@ -78,6 +79,7 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
         prediction = read_choice(choice_id, conversation).prediction
     else:
         prediction = _understand(services, entries, text, now, conversation, record, appointments)
+    _note_understanding(services, patient, entries, prediction)
     reached(Step.UNDERSTOOD)
     if prediction.danger is not None:  # the model saw what the rules did not
         return close_alarm(services, patient, entries, desk, conversation, [(entries[-1], prediction.danger)])
@@ -117,11 +119,35 @@ def _act(
         if taken := handed_over(services.client, patient):  # an alarm came meanwhile: nothing is booked now
             return close_under_handoff(services, patient, entries, replace(desk, handoff=taken), conversation)
         outcome = execute(services, identity, decision.call)
+        _note_backend(services, patient, entries, decision.call, outcome)
         reached(Step.BACKEND_CALLED)
         conclusion = conclude(decision, outcome, services.known)
     if conclusion is None:
         raise AssistantError("a decision without call or conclusion")
     return close_turn(services, patient, entries, conclusion.remember(conversation), conclusion, turn.prediction)
+
+
+def _note_understanding(services: Services, patient: str, entries: Sequence[Entry], prediction: Prediction) -> None:
+    info = services.model.info
+    audit.note(
+        services.client,
+        Event.UNDERSTOOD,
+        patient,
+        [entry.message.id for entry in entries],
+        intent=prediction.intent.value,
+        confidence=round(prediction.confidence, 3),
+        source=prediction.source.value,
+        model=(info.revision or info.name) if info else None,
+        danger=prediction.danger.category.value if prediction.danger else None,
+    )
+
+
+def _note_backend(
+    services: Services, patient: str, entries: Sequence[Entry], call: BackendCall, outcome: Outcome
+) -> None:
+    ids = [entry.message.id for entry in entries]
+    told = {"call": type(call).__name__.lower(), "outcome": type(outcome).__name__.lower()}
+    audit.note(services.client, Event.BACKEND, patient, ids, **told)
 
 
 def seeded(message: Message) -> Conversation:

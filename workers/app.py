@@ -6,8 +6,6 @@ The worker consumes from its first second: danger signs, BAJA and deliveries nee
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from typing import Any
 
@@ -30,7 +28,7 @@ def create_worker(settings: Settings) -> Celery:
     services = wiring.build(settings, celery)
     vitals = Vitals()
     register(celery, services, vitals)
-    sweeper = Sweeper(services, vitals, f"{socket.gethostname()}-{os.getpid()}")
+    sweeper = Sweeper(services, vitals, services.name)
 
     class Tick(bootsteps.StartStopStep):  # type: ignore[misc]
         """Notes every second that the consumer's event loop goes round: it stands still when the broker is gone."""

@@ -52,6 +52,7 @@ def close_alarm(
         conversation,
         ttl_s,
         outgoing,
+        detail={"action": "escalate", "intent": Intent.URGENCIA.value, "source": "safety"},
         counters=(field("turns_total", source="safety"), field("intents_total", intent=Intent.URGENCIA.value)),
     )
 
@@ -97,17 +98,28 @@ def close_turn(
     handoff: str | None = None,
 ) -> Commit:
     """Put together what the turn changes."""
-    now, call = services.now(), ""
+    now, call, call_id = services.now(), "", ""
     texts = [(Role.PATIENT, e.message.text) for e in entries]
     if conclusion.reply is not None:
         texts.append((Role.ASSISTANT, conclusion.reply.text))
     if conclusion.handoff is not None:
         services.alerts.incident(f"handoff_{conclusion.handoff}", "una persona debe atender a un paciente")
-        call = json.dumps({"patient": patient, "kind": "handoff", "why": conclusion.handoff, "at": now.isoformat()})
+        call_id = f"h:{patient}"  # one line while nobody has called
+        call = json.dumps(
+            {"patient": patient, "kind": "handoff", "why": conclusion.handoff, "at": round(now.timestamp() * 1000)}
+        )
         if conclusion.handoff == "pedido":
             handoff = json.dumps({"reason": "person", "at": now.isoformat(), "told_at": now.isoformat()})
     suspended = conversation.flow is not None and conversation.flow.suspended
     intent = conclusion.intent or prediction.intent
+    detail = {
+        "action": conclusion.action,
+        "intent": intent.value,
+        "source": prediction.source.value,
+        "confidence": round(prediction.confidence, 3),
+        "handoff": conclusion.handoff,
+        "optout": conclusion.optout,
+    }
     return Commit(
         entries=entries,
         conversation=_with_turns(conversation, entries, texts),
@@ -116,6 +128,8 @@ def close_turn(
         handoff=handoff,
         optout=conclusion.optout,
         call=call,
+        call_id=call_id,
+        detail=detail,
         counters=(field("turns_total", source=prediction.source.value), field("intents_total", intent=intent.value)),
     )
 

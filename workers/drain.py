@@ -17,7 +17,8 @@ from shared.checkpoints import Step, reached
 from shared.errors import AssistantError, ModelUnavailable, RetryLater
 from shared.logs import bind
 from shared.messages import Channel, Delivery, MessageKind, Reply
-from shared.state import turns
+from shared.state import audit, turns
+from shared.state.audit import Event
 from shared.state.inbox import Entry, Outgoing
 from shared.state.turns import CommitResult, Desk
 from workers.answer import answer
@@ -70,11 +71,14 @@ def _drain_with_lease(services: Services, patient: str, token: str) -> None:
 def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
     """Answer the first turn on the desk; False when the patient has to wait or belongs to another worker."""
     entries = next_turn(desk.entries)
-    with bind(message=entries[0].message.id):
+    ids = [entry.message.id for entry in entries]
+    with bind(message=ids[0]):
+        audit.note(services.client, Event.DRAINED, patient, ids, worker=services.name, messages=len(ids))
         try:
             commit = answer(services, patient, entries, desk)
             result, _ = turns.commit(services.client, patient, token, commit)
         except ModelUnavailable:
+            _note_waiting(services, patient, ids, "model", MODEL_POLL_MS / 1000)
             turns.release(services.client, patient, token, MODEL_POLL_MS)  # loading: look again soon
             return False
         except AssistantError as error:
@@ -145,6 +149,7 @@ def _failed(services: Services, patient: str, token: str, entries: Sequence[Entr
     wait_s = getattr(error, "after_s", None) if isinstance(error, RetryLater) else None
     wait_s = wait_s if wait_s is not None else WAITS_S[min(tries, len(WAITS_S)) - 1]
     log.warning("turn will be tried again", extra={"cause": type(error).__name__, "tries": tries, "wait_s": wait_s})
+    _note_waiting(services, patient, [e.message.id for e in entries], type(error).__name__, wait_s)
     turns.postpone(services.client, patient, token, round(wait_s * 1000), as_delay=True)
     return False
 
@@ -175,11 +180,16 @@ def _give_up(
             ensure_ascii=False,
         )
         apology = Outgoing(delivery, head.id if to_chat else None, answer_text if to_chat else "")
-    result, _ = turns.give_up(services.client, patient, token, entries, letter, apology)
+    detail = json.dumps({"why": cause})
+    result, _ = turns.give_up(services.client, patient, token, entries, letter, apology, detail=detail)
     if result is CommitResult.DONE:
         log.error("turn given up", extra={"cause": cause, "messages": len(entries)})
         services.alerts.incident("dead_letter", cause)
         services.ring(TaskName.DELIVER_OUTBOX, patient, "normal")
+
+
+def _note_waiting(services: Services, patient: str, ids: Sequence[str], why: str, wait_s: float) -> None:
+    audit.note(services.client, Event.WAITS, patient, ids, why=why, wait_s=wait_s)
 
 
 def _in_ms(services: Services, ms: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +28,10 @@ from workers.safety.danger import default_rules
 from workers.understanding import read_rules
 from workers.whatsapp.client import WhatsAppClient
 
-# Of 48 threads: whatever hangs, a model, the backend or Meta, triage and urgent deliveries always find one free.
+# Of 56 threads: whatever hangs, a model, the backend or Meta, triage and urgent deliveries always find one free.
 TURNS_AT_ONCE = 24
 DELIVERIES_AT_ONCE = 16
+REMINDERS_AT_ONCE = 8
 
 
 def utc_now() -> datetime:
@@ -56,6 +59,8 @@ class Services:
     deliveries: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(DELIVERIES_AT_ONCE)
     )
+    reminders: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(REMINDERS_AT_ONCE))
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
     stopping: threading.Event = field(default_factory=threading.Event)
     now: Callable[[], datetime] = utc_now
 

@@ -31,7 +31,7 @@ PATIENTS_PER_BELL = 50
 
 def sweep_once(services: Services) -> int:
     """Ring for everything that is due; returns how many doorbells were rung."""
-    due = sweep.take_due(services.client)
+    due = sweep.take_due(services.client, messages_per_second=services.settings.MESSAGES_PER_SECOND)
     for patient in due.waiting:
         services.ring(TaskName.DRAIN_INBOX, patient)
     for member in due.outgoing:
@@ -39,7 +39,9 @@ def sweep_once(services: Services) -> int:
         services.ring(TaskName.DELIVER_OUTBOX, patient, lane)
     for start in range(0, len(due.fresh), PATIENTS_PER_BELL):
         services.ring(TaskName.TRIAGE, due.fresh[start : start + PATIENTS_PER_BELL])
-    return len(due.waiting) + len(due.outgoing) + len(due.fresh)
+    for member in due.reminders:
+        services.ring(TaskName.DELIVER_REMINDER, member.partition(":")[0])
+    return len(due.waiting) + len(due.outgoing) + len(due.fresh) + len(due.reminders)
 
 
 class Vitals:

@@ -33,6 +33,11 @@ def register(app: Celery, services: Services, vitals: Vitals) -> None:
         vitals.consumed_at = time.monotonic()
         deliver(services, patient, lane)
 
+    @app.task(name=TaskName.DELIVER_REMINDER)
+    def ring_deliver_reminder(patient: str) -> None:
+        vitals.consumed_at = time.monotonic()
+        deliver(services, patient, "reminder")
+
     @app.task(name=TaskName.SWEEP)
     def ring_sweep() -> None:
         sweep_once(services)

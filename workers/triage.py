@@ -86,7 +86,10 @@ def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) 
             answer_to=message.id if to_chat else None,
             answer=danger_answer(services, reply, danger) if to_chat else "",
         )
-        handoff = json.dumps({"reason": "alarm", "level": danger.level, "told": told, "at": services.now().isoformat()})
+        handoff = json.dumps(
+            {"reason": "alarm", "level": danger.level, "category": danger.category, "told": told}
+            | {"at": services.now().isoformat()}
+        )
         queued = inbox.raise_alarm(
             services.client, patient, message.id, outgoing, handoff=handoff, level=danger.level.value
         )

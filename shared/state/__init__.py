@@ -7,7 +7,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 |---|---|---|---|
 | `seen:{message_id}` | string | this message was accepted | 8 days |
 | `alias:{id}` | string | patient id of another name (number, user id) of the same person | 90 days |
-| `address:{p}` | hash | number, user_id: the only place where they are | 90 days |
+| `address:{p}` | hash | number, user_id (kept only here); wrote_ms: the patient's last message | 90 days |
 | `inbox:{p}` | list | accepted messages, `received_ms|json`, oldest first | none: until answered |
 | `waiting` | zset | p -> when to ring for a turn (ms) | - |
 | `fresh` | zset | p -> when its oldest message not yet searched for danger came (ms) | - |
@@ -17,16 +17,26 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `lease:{p}` | string | token of the drain that has this patient in hand | 10 s, renewed |
 | `conversation:{p}` | string | turns and flow (`shared.conversation`) | CONVERSATION_TTL |
 | `handoff:{p}` | string | an alarm or a person has this patient | 24 h |
+| `handoffs` | zset | p -> when the hand-off ends by itself (ms) | - |
 | `rung:{p}` | string | the sweep rang triage for this patient a moment ago | 5 s |
 | `alarmed:{message_id}` | string | the fixed reply to this danger message is in the outbox | 8 days |
 | `optout:{p}` | string | no proactive messages, since when | none |
-| `outbox:{p}:{lane}` | list | replies not yet sent, `delivery_id|json`; lane urgent or normal | none: until sent |
+| `optouts` | zset | p -> since when (ms), to list them | none |
+| `consent:{p}` | string | agreed to reminders in the chat: when, how | none |
+| `outbox:{p}:{lane}` | list | replies not sent yet, `delivery_id|json`; lanes urgent, normal, reminder | none: until sent |
 | `outgoing` | zset | `p:lane` -> when to ring for a delivery (ms) | - |
+| `reminders` | zset | `p:reminder` -> when its first reminder is due (ms); rung at a pace | - |
+| `reminded:{appointment}:{start}:{kind}` | string | delivery id: this visit was reminded, or will be | 30 days |
+| `unconfirmed` | zset | delivery id of a reminder -> when it must have arrived (ms) | - |
+| `contacted` | zset | p -> when we last wrote unasked (ms): Meta counts people in 24 h | a day |
+| `throughput` | string | when the number's throughput is free again (ms) | 60 s |
+| `paced:{p}` | string | lives while Meta's pair rate asks for silence | 6 s a message |
 | `lease:{p}:{lane}` | string | token of the delivery in progress | 10 s, renewed |
-| `delivery:{id}` | hash | kind, box, covers, state, by, since, attempts, resends, wamid, status, code | 8 days |
+| `delivery:{id}` | hash | kind, box, covers, state, by, since, attempts, resends, wamid, status, code, due … | 8 days |
 | `sent:{wamid}` | string | delivery id of a message at Meta, to read its statuses | 8 days |
 | `answer:{message_id}` | list | the reply for a waiting POST /chat | 2 min |
-| `calls` | list | staff call list: what could not be said by WhatsApp | none, newest 10,000 |
+| `calls` | hash | staff call list: id -> patient, kind, why, at, visit | none: until somebody did it |
+| `audit` | stream | what became of each message and delivery (`shared.state.audit`) | AUDIT_DAYS |
 | `dead` | list | messages and replies given up, for replay | none, newest 10,000 |
 | `unreadable` | list | raw webhook bodies that could not be read, for replay | none, newest 1,000 |
 | `worker:{name}` | string | what a worker says of itself | 15 s |

@@ -68,7 +68,7 @@ def look(client: redis.Redis) -> Facts:
             pipe.zrange(zset, 0, 0, withscores=True)
             pipe.zcard(zset)
         pipe.llen("dead")
-        pipe.llen("calls")
+        pipe.hlen("calls")
         pipe.llen("unreadable")
         pipe.hgetall("pulse")
         _, names, w, w_n, o, o_n, f, f_n, dead_n, calls_n, unreadable_n, pulses = pipe.execute()

@@ -13,12 +13,14 @@ from enum import IntEnum
 
 import redis
 
-from shared.messages import Delivery, Identity, Message
+from shared.messages import Delivery, Identity, Message, MessageKind
 from shared.state.store import Value, script
 
 SEEN_TTL_S = 8 * 86400  # Meta repeats a webhook for up to seven days
 ADDRESS_TTL_S = 90 * 86400
 HANDOFF_TTL_S = 86400
+# Meta does not say whether these open the 24 h window, so they are not counted.
+_OPEN_NO_WINDOW = (MessageKind.REACTION, MessageKind.UNSUPPORTED)
 RING_AGAIN_MS = 2000  # a doorbell that nobody answered is rung again by the sweep after this
 
 
@@ -82,11 +84,17 @@ def accept(
             arrival.identity.number or "",
             arrival.identity.user_id or "",
             ADDRESS_TTL_S,
+            _ms(message.at) if message.kind not in _OPEN_NO_WINDOW else "",
+            json.dumps({"kind": message.kind, "channel": message.channel, "wrote_ms": _ms(message.at)}),
             *arrival.ids,
         ]
         calls.append((keys, args))
     results = script("accept").many(client, calls)
     return [(Accepted(code), patient) for code, patient in results]
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def unsearched(client: redis.Redis, patients: Sequence[str]) -> dict[str, list[Entry]]:

@@ -15,7 +15,7 @@ from shared.messages import Delivery, DeliveryState, StatusUpdate
 from shared.state.store import Value, script
 
 REMEMBER_S = 8 * 86400
-LANES = ("urgent", "normal")
+LANES = ("urgent", "normal", "reminder")
 
 
 class Claim(StrEnum):
@@ -33,11 +33,31 @@ class Claimed:
     attempts: int = 0
 
 
-def claim(client: redis.Redis, patient: str, lane: str, token: str, *, settle_ms: int) -> Claimed:
-    """Mark the head of a lane as being sent by `token` and return it, or say why there is nothing to send."""
+def clock_of(lane: str) -> str:
+    """The zset that says when a lane is to be looked at: reminders have one of their own, to be rung at a pace."""
+    return "reminders" if lane == "reminder" else "outgoing"
+
+
+def head(client: redis.Redis, patient: str, lane: str) -> Delivery | None:
+    """The delivery that would be sent next, without touching it."""
+    raw = client.lindex(f"outbox:{patient}:{lane}", 0)
+    return Delivery.from_json(str(raw).partition("|")[2]) if raw else None
+
+
+def claim(
+    client: redis.Redis, patient: str, lane: str, token: str, *, settle_ms: int, pace_ms: float = 12.5
+) -> Claimed:
+    """Mark the head of a lane as being sent by `token` and return it, or say why there is nothing to send.
+
+    Args:
+        client: state store.
+        patient, lane, token: the lane and its lease.
+        settle_ms: how long an unknown send waits for its status.
+        pace_ms: share of the number's throughput that one message takes.
+    """
     box = f"{patient}:{lane}"
-    keys = [f"lease:{box}", f"outbox:{box}", "outgoing", "calls", f"handoff:{patient}"]
-    kind, *rest = script("claim")(client, keys, [token, box, settle_ms, patient])
+    keys = [f"lease:{box}", f"outbox:{box}", clock_of(lane), "throughput", f"handoff:{patient}", f"paced:{patient}"]
+    kind, *rest = script("claim")(client, keys, [token, box, settle_ms, patient, pace_ms])
     if kind != Claim.SEND:
         return Claimed(Claim(kind))
     raw, attempts = rest
@@ -49,7 +69,7 @@ def mark_sent(client: redis.Redis, patient: str, lane: str, claimed: Claimed, wa
     if claimed.delivery is None:
         raise ValueError("nothing was claimed")
     keys = [f"delivery:{claimed.delivery.id}", f"outbox:{patient}:{lane}", f"sent:{wamid}"]
-    script("sent")(client, keys, [wamid, claimed.raw, claimed.delivery.id, REMEMBER_S])
+    script("sent")(client, keys, [wamid, claimed.raw, claimed.delivery.id, REMEMBER_S, patient])
 
 
 def mark_unsent(
@@ -63,20 +83,24 @@ def mark_unsent(
     wait_ms: int = 0,
     code: str = "",
     letter: str = "",
+    why: str = "",
 ) -> bool:
-    """Put a delivery back (`queued`), leave it `unknown`, or give it up (`failed`, with a dead letter)."""
+    """Put a delivery back (`queued`), leave it `unknown`, drop it, or give it up (`failed`).
+
+    A failed one becomes a dead letter, or, without `letter`, a line of the staff call list. `why` is for the audit.
+    """
     if claimed.delivery is None:
         raise ValueError("nothing was claimed")
     box = f"{patient}:{lane}"
-    keys = [f"delivery:{claimed.delivery.id}", f"outbox:{box}", "outgoing", "dead", f"lease:{box}"]
-    args: list[Value] = [token, claimed.raw, state, box, wait_ms, code, letter]
+    keys = [f"delivery:{claimed.delivery.id}", f"outbox:{box}", clock_of(lane), "dead", f"lease:{box}"]
+    args: list[Value] = [token, claimed.raw, state, box, wait_ms, code, letter, patient, claimed.delivery.id, why]
     return bool(script("unsent")(client, keys, args))
 
 
-def release(client: redis.Redis, patient: str, lane: str, token: str) -> int:
-    """Give a lane back; returns deliveries left, -1 if the lease was not ours."""
+def release(client: redis.Redis, patient: str, lane: str, token: str, *, wait_ms: int = 0) -> int:
+    """Give a lane back, to be looked at again in `wait_ms`; returns deliveries left, -1 if the lease was not ours."""
     box = f"{patient}:{lane}"
-    return int(script("release")(client, [f"lease:{box}", f"outbox:{box}", "outgoing"], [token, box, 0]))
+    return int(script("release")(client, [f"lease:{box}", f"outbox:{box}", clock_of(lane)], [token, box, wait_ms]))
 
 
 def note_statuses(client: redis.Redis, statuses: Sequence[StatusUpdate]) -> int:

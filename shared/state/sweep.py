@@ -9,6 +9,8 @@ import redis
 from shared.state.inbox import RING_AGAIN_MS
 from shared.state.store import script
 
+# Sends leave us evenly and reach Meta in bunches, and what comes in counts too.
+REMINDERS_SHARE = 0.7
 FRESH_MS = 1000  # a doorbell from the webhook takes milliseconds; after this it is taken for lost
 
 
@@ -17,14 +19,20 @@ class Due:
     waiting: list[str]  # patient ids
     outgoing: list[str]  # patient:lane
     fresh: list[str]  # patient ids
+    reminders: list[str]  # patient:reminder, as many as the number's throughput has room for
 
     def __bool__(self) -> bool:
-        return bool(self.waiting or self.outgoing or self.fresh)
+        return bool(self.waiting or self.outgoing or self.fresh or self.reminders)
 
 
-def take_due(client: redis.Redis, *, at_most: int = 200) -> Due:
-    """Take what is due and push it forward in the same step, so that several sweepers never ring twice."""
-    waiting, outgoing, fresh = script("due")(
-        client, ["waiting", "outgoing", "fresh"], [at_most, RING_AGAIN_MS, FRESH_MS]
-    )
-    return Due(waiting, outgoing, fresh)
+def take_due(client: redis.Redis, *, at_most: int = 200, messages_per_second: int = 80) -> Due:
+    """Take what is due and push it forward in the same step, so that several sweepers never ring twice.
+
+    Args:
+        client: state store.
+        at_most: so many of each.
+        messages_per_second: Meta's throughput of our number; reminders use a part of it.
+    """
+    keys = ["waiting", "outgoing", "fresh", "reminders", "throughput"]
+    pace_ms = 1000 / (REMINDERS_SHARE * messages_per_second)
+    return Due(*script("due")(client, keys, [at_most, RING_AGAIN_MS, FRESH_MS, pace_ms]))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -26,10 +26,13 @@ class Commit:
     conversation: Conversation
     conversation_ttl_s: int
     outgoing: Sequence[Outgoing] = ()
-    handoff: str | None = None  # json; "-" ends it
+    handoff: str | None = None  # json; None leaves it as it is
     optout: bool | None = None  # True: no more proactive messages; False: back
     counters: Sequence[str] = ()
     call: str = ""  # JSON line for the staff call list
+    call_id: str = ""
+    consent: str = ""  # JSON: the patient agreed to reminders, when and how
+    detail: Mapping[str, Any] = field(default_factory=dict)  # for the audit; no text
 
 
 class CommitResult(IntEnum):
@@ -93,7 +96,7 @@ def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple
         f"handoff:{patient}",
         f"optout:{patient}",
         f"delay:{patient}",
-        "calls",
+        f"consent:{patient}",
     ]
     optout = "" if turn.optout is None else str(int(turn.optout))
     args: list[Value] = [
@@ -107,7 +110,11 @@ def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple
         HANDOFF_TTL_S,
         optout,
         " ".join(turn.counters),
+        turn.call_id,
         turn.call,
+        turn.consent,
+        " ".join([*(e.message.id for e in turn.entries), *(o.delivery.id for o in turn.outgoing)]),
+        json.dumps(dict(turn.detail)),
         len(turn.entries),
         *(entry.raw for entry in turn.entries),
     ]
@@ -147,7 +154,14 @@ def count_failure(client: redis.Redis, message_id: str, *, own: bool) -> tuple[i
 
 
 def give_up(
-    client: redis.Redis, patient: str, token: str, entries: Sequence[Entry], letter: str, apology: Outgoing | None
+    client: redis.Redis,
+    patient: str,
+    token: str,
+    entries: Sequence[Entry],
+    letter: str,
+    apology: Outgoing | None,
+    *,
+    detail: str = "",
 ) -> tuple[CommitResult, int]:
     """Move a turn's messages to the dead letters; the patient reads `apology` once.
 
@@ -158,6 +172,7 @@ def give_up(
         entries: the turn's messages.
         letter: JSON for the `dead` list, holding what a replay needs.
         apology: the friendly sentence, or None when nothing can be said.
+        detail: JSON for the audit.
     """
     box = f"{patient}:normal"
     keys = [f"lease:{patient}", f"inbox:{patient}", "waiting", "dead", f"outbox:{box}", "outgoing", f"delay:{patient}"]
@@ -168,6 +183,9 @@ def give_up(
         args += ["answer", f"answer:{apology.answer_to}", apology.answer]
     else:
         args += ["outbox", f"delivery:{apology.delivery.id}", f"{apology.delivery.id}|{apology.delivery.to_json()}"]
-    args += [len(entries), *(entry.raw for entry in entries)]
+    ids = [entry.message.id for entry in entries]
+    if apology is not None:
+        ids.append(apology.delivery.id)
+    args += [len(entries), " ".join(ids), detail, *(entry.raw for entry in entries)]
     code, left = script("give_up")(client, keys, args)
     return CommitResult(code), left

@@ -84,4 +84,4 @@ def test_every_message_is_covered_by_exactly_one_reply_in_order(tmp_path: Path) 
             places = [sent.index(coverage[ids[phone, number]][0]) for number in range(EACH)]
             assert places == sorted(places), phone
         assert system.store.llen("dead") == 0
-        assert system.store.llen("calls") == 0
+        assert system.store.hlen("calls") == 0

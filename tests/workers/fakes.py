@@ -98,6 +98,7 @@ class FakeModel:
     """No model: `state` says why."""
 
     state: str = "failed"
+    info: None = None
 
     def reader_or_none(self) -> None:
         return None

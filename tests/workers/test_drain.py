@@ -127,7 +127,7 @@ def test_an_unknown_outcome_is_never_told_as_done(clinic: Clinic) -> None:
     clinic.says("si")
     reply = clinic.answered()[-1]
     assert "quedó" not in reply
-    assert clinic.client.llen("calls") == 1
+    assert clinic.client.hlen("calls") == 1
 
 
 def test_a_commit_whose_lease_was_lost_changes_nothing_and_says_so(
@@ -224,7 +224,7 @@ def test_after_asking_for_a_person_one_line_each_half_hour(clinic: Clinic) -> No
     clinic.clock = lambda: later
     clinic.says("hola?")
     assert len(clinic.answered()) == 2
-    assert clinic.client.llen("calls") == 1
+    assert clinic.client.hlen("calls") == 1
 
 
 def test_a_reaction_is_taken_in_silence(clinic: Clinic) -> None:

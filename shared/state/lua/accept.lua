@@ -4,12 +4,13 @@
 --       3 fresh               zset    p -> oldest message not searched for danger
 -- ARGV  1 message json  2 message id  3 seconds to remember it  4 quiet time of a burst, ms (0: answer now)
 --       5 messages allowed per minute  6 number or ''  7 user id or ''  8 seconds to keep the address
---       9.. candidate patient ids, the surest first (user id, then number)
+--       9 ms when the patient wrote it, '' if it opens no window  10 detail for the audit
+--       11.. candidate patient ids, the surest first (user id, then number)
 -- uses  alias:{candidate}, address:{p}, inbox:{p}, rate:{p}, delay:{p}, metrics
 -- returns {1 accepted | 2 accepted, over the limit | 0 seen before, patient id}
 local now = now_ms()
 local p
-for i = 9, #ARGV do
+for i = 11, #ARGV do
   p = p or redis.call('GET', 'alias:' .. ARGV[i])
 end
 p = p or ARGV[#ARGV]
@@ -17,12 +18,15 @@ if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[3]) then
   count('messages_total|outcome=duplicate')
   return {0, p}
 end
-for i = 9, #ARGV do
+for i = 11, #ARGV do
   if ARGV[i] ~= p then redis.call('SET', 'alias:' .. ARGV[i], p, 'EX', ARGV[8]) end
 end
 local address = 'address:' .. p
 if ARGV[6] ~= '' then redis.call('HSET', address, 'number', ARGV[6]) end
 if ARGV[7] ~= '' then redis.call('HSET', address, 'user_id', ARGV[7]) end
+if ARGV[9] ~= '' and tonumber(ARGV[9]) > tonumber(redis.call('HGET', address, 'wrote_ms') or 0) then
+  redis.call('HSET', address, 'wrote_ms', ARGV[9])
+end
 redis.call('EXPIRE', address, ARGV[8])
 
 -- Sliding minute. A limiter that cannot count lets the message pass, and says so.
@@ -55,4 +59,5 @@ else
   redis.call('ZADD', KEYS[2], math.min(due, math.max(now, first + 8 * ARGV[4])), p)
 end
 count(over and 'messages_total|outcome=over_limit' or 'messages_total|outcome=accepted')
+audit('accepted', p, ARGV[2], ARGV[10])
 return {over and 2 or 1, p}

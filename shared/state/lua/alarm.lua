@@ -3,9 +3,12 @@
 --       5 delivery:{id}
 -- ARGV  1 seconds to remember  2 hand-off json  3 seconds of hand-off  4 entry to push  5 'p:urgent' or '' for chat
 --       6 ms until the sweep rings, if the caller does not  7 kind of the delivery  8 level, for the counter
+-- uses  handoffs zset, audit
 -- returns 1 queued | 0 was queued before
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+local p = string.match(KEYS[2], ':(.*)$')
+redis.call('ZADD', 'handoffs', now_ms() + ARGV[3] * 1000, p)
 redis.call('RPUSH', KEYS[3], ARGV[4])
 if ARGV[5] == '' then
   redis.call('EXPIRE', KEYS[3], 120)
@@ -17,4 +20,5 @@ else
   redis.call('ZADD', KEYS[4], 'NX', now + ARGV[6], ARGV[5])
 end
 count('danger_total|level=' .. ARGV[8])
+audit('alarm', p, string.match(KEYS[1], ':(.*)$') .. ' ' .. string.match(KEYS[5], ':(.*)$'), ARGV[2])
 return 1

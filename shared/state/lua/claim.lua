@@ -1,13 +1,14 @@
 -- Choose what to send next from one lane of a patient's outbox, and mark it `sending` by this token.
--- KEYS  1 lease:{p}:{lane}  2 outbox:{p}:{lane}  3 outgoing  4 calls  5 handoff:{p}
--- ARGV  1 token  2 'p:lane'  3 ms that an unknown send waits for its status  4 p
--- uses  delivery:{id} hash {kind, state, by, since, attempts, resends}; metrics
+-- KEYS  1 lease:{p}:{lane}  2 outbox:{p}:{lane}  3 outgoing or reminders  4 throughput  5 handoff:{p}  6 paced:{p}
+-- ARGV  1 token  2 'p:lane'  3 ms that an unknown send waits for its status  4 p  5 ms of throughput that a message takes
+-- uses  delivery:{id} hash {kind, state, by, since, attempts, resends, due, call}; calls; audit; metrics
 -- An unknown send (crash or timeout): settled by a status, else a reply once more, danger up to five times, a reminder
 -- never; what is left goes on the call list.
 -- Once a person has the patient, a reply that was begun before is dropped: only what is marked `through_handoff` goes out.
 -- returns {'send', entry, attempts} | {'empty'} | {'wait'} | {'lost'}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local now = now_ms()
+local is_reminder = string.match(ARGV[2], ':reminder$')
 local handed_over = redis.call('EXISTS', KEYS[5]) == 1
 while true do
   local entry = redis.call('LINDEX', KEYS[2], 0)
@@ -18,7 +19,7 @@ while true do
   end
   local id = string.match(entry, '^[^|]+')
   local key = 'delivery:' .. id
-  local f = redis.call('HMGET', key, 'state', 'by', 'since', 'kind', 'resends')
+  local f = redis.call('HMGET', key, 'state', 'by', 'since', 'kind', 'resends', 'due')
   local state, kind = f[1] or 'queued', f[4] or 'reply'
   if state == 'sending' and f[2] == ARGV[1] then
     return {'send', entry, tonumber(redis.call('HGET', key, 'attempts'))}
@@ -26,12 +27,14 @@ while true do
   if state == 'sending' then
     redis.call('HSET', key, 'state', 'unknown', 'since', now)
     count('unknown_sends_total|kind=' .. kind)
+    audit('unknown', ARGV[4], id)
     state, f[3] = 'unknown', now
   end
   if handed_over and kind == 'reply' and (state == 'queued' or state == 'unknown')
     and not cjson.decode(string.match(entry, '|(.*)$')).through_handoff then
     redis.call('HSET', key, 'state', 'dropped', 'since', now)
     count('sends_total|outcome=dropped_under_handoff')
+    audit('dropped', ARGV[4], id, {why = 'handoff'})
     state = 'dropped'
   end
   local send = state == 'queued'
@@ -49,14 +52,29 @@ while true do
       send = true
     else
       redis.call('HSET', key, 'state', 'failed', 'since', now, 'reason', 'unknown')
-      redis.call('LPUSH', KEYS[4], cjson.encode({patient = ARGV[4], delivery = id, kind = kind, why = 'unknown', at = now}))
-      redis.call('LTRIM', KEYS[4], 0, 9999)
+      call_about(id, ARGV[4], kind, 'unknown')
       count('sends_total|outcome=unsettled')
+    end
+  end
+  local debt = math.max(0, redis.call('PTTL', KEYS[6]))
+  if send and is_reminder then
+    -- Its hour has not come, or this patient got a message a moment ago: Meta allows one in six seconds.
+    local left = math.max((tonumber(f[6]) or 0) - now, debt)
+    if left > 0 then
+      redis.call('DEL', KEYS[1])
+      redis.call('ZADD', KEYS[3], now + left, ARGV[2])
+      return {'wait'}
     end
   end
   if send then
     redis.call('HSET', key, 'state', 'sending', 'by', ARGV[1], 'since', now)
-    return {'send', entry, redis.call('HINCRBY', key, 'attempts', 1)}
+    redis.call('SET', KEYS[6], 1, 'PX', debt + 6000)
+    if not is_reminder then -- a reminder's share was taken when it was rung (due.lua)
+      redis.call('SET', KEYS[4], math.max(now, tonumber(redis.call('GET', KEYS[4]) or 0)) + ARGV[5], 'PX', 60000)
+    end
+    local attempts = redis.call('HINCRBY', key, 'attempts', 1)
+    audit('sending', ARGV[4], id, {kind = kind, attempt = attempts})
+    return {'send', entry, attempts}
   end
   redis.call('LPOP', KEYS[2]) -- the head that was just read: sent, failed or given up
 end

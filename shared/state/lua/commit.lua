@@ -1,29 +1,39 @@
 -- Close a turn: handled messages out, conversation stored, replies into the outbox. All or nothing.
 -- Refused when the lease is no longer ours. Run again after a lost answer it finds its messages gone and stops.
 -- KEYS  1 lease:{p}  2 inbox:{p}  3 waiting  4 conversation:{p}  5 outbox:{p}:normal  6 outgoing
---       7 handoff:{p}  8 optout:{p}  9 delay:{p}  10 calls
+--       7 handoff:{p}  8 optout:{p}  9 delay:{p}  10 consent:{p}
 -- ARGV  1 token  2 p  3 conversation json  4 conversation seconds  5 'p:normal'  6 ms until the sweep rings
---       7 hand-off json, '' to leave, '-' to end  8 its seconds  9 opt-out: '', '1' (out), '0' (back)
---       10 counters, space separated  11 line for the staff call list or ''  12 n handled  then n inbox entries
+--       7 hand-off json, '' to leave  8 its seconds  9 opt-out: '', '1' (out), '0' (back)
+--       10 counters, space separated  11 id of a line for the staff call list or ''  12 the line
+--       13 consent json, '' to leave  14 ids of messages and replies, space separated  15 detail for the audit
+--       16 n handled  then n inbox entries
 --       then per reply: 'outbox' or 'answer', key (delivery:{id} or answer:{message_id}), kind, entry, ids it covers
+-- uses  handoffs, optouts zsets; calls; audit
 -- returns {1 done | 2 was done before | 0 lease lost, messages left in the inbox}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, redis.call('LLEN', KEYS[2])} end
-local now, n = now_ms(), tonumber(ARGV[12])
-for i = 13, 12 + n do
+local now, n = now_ms(), tonumber(ARGV[16])
+for i = 17, 16 + n do
   if redis.call('LREM', KEYS[2], 1, ARGV[i]) == 0 then
-    if i == 13 then return {2, redis.call('LLEN', KEYS[2])} end
+    if i == 17 then return {2, redis.call('LLEN', KEYS[2])} end
   end
 end
 redis.call('SET', KEYS[4], ARGV[3], 'EX', ARGV[4])
-if ARGV[7] == '-' then redis.call('DEL', KEYS[7])
-elseif ARGV[7] ~= '' then redis.call('SET', KEYS[7], ARGV[7], 'EX', ARGV[8]) end
-if ARGV[9] == '1' then redis.call('SET', KEYS[8], now) elseif ARGV[9] == '0' then redis.call('DEL', KEYS[8]) end
-if ARGV[11] ~= '' then
-  redis.call('LPUSH', KEYS[10], ARGV[11])
-  redis.call('LTRIM', KEYS[10], 0, 9999)
+if ARGV[7] ~= '' then
+  redis.call('SET', KEYS[7], ARGV[7], 'EX', ARGV[8])
+  redis.call('ZADD', 'handoffs', now + ARGV[8] * 1000, ARGV[2])
 end
+if ARGV[9] == '1' then
+  redis.call('SET', KEYS[8], now)
+  redis.call('ZADD', 'optouts', now, ARGV[2])
+  redis.call('DEL', KEYS[10])
+elseif ARGV[9] == '0' then
+  redis.call('DEL', KEYS[8])
+  redis.call('ZREM', 'optouts', ARGV[2])
+end
+if ARGV[13] ~= '' then redis.call('SET', KEYS[10], ARGV[13]) end
+if ARGV[11] ~= '' then call_staff(ARGV[11], cjson.decode(ARGV[12])) end
 local queued = false
-for i = 13 + n, #ARGV, 5 do
+for i = 17 + n, #ARGV, 5 do
   if ARGV[i] == 'answer' then
     redis.call('RPUSH', ARGV[i + 1], ARGV[i + 3])
     redis.call('EXPIRE', ARGV[i + 1], 120)
@@ -40,4 +50,5 @@ redis.call('DEL', KEYS[9])
 local left = redis.call('LLEN', KEYS[2])
 if left == 0 then redis.call('ZREM', KEYS[3], ARGV[2]) end
 for name in string.gmatch(ARGV[10], '%S+') do count(name) end
+audit('committed', ARGV[2], ARGV[14], ARGV[15])
 return {1, left}

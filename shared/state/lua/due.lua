@@ -1,7 +1,8 @@
 -- Take what is due from the three clocks, and push each forward: several sweepers never ring twice for one thing.
--- KEYS  1 waiting  2 outgoing  3 fresh
+-- KEYS  1 waiting  2 outgoing  3 fresh  4 reminders  5 throughput
 -- ARGV  1 at most this many of each  2 ms until it is rung again  3 ms that a fresh message waits for its own doorbell
--- returns {waiting members, outgoing members, fresh members}
+--       4 ms of throughput that a reminder takes
+-- returns {waiting members, outgoing members, fresh members, reminder members}
 local now = now_ms()
 local taken = {}
 for i = 1, 2 do
@@ -12,5 +13,15 @@ end
 taken[3] = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[3], 'LIMIT', 0, ARGV[1])) do
   if redis.call('SET', 'rung:' .. member, '1', 'NX', 'PX', ARGV[2]) then table.insert(taken[3], member) end
+end
+-- Reminders only as the number's throughput has room: whatever else was sent lately goes before them.
+local BURST_MS, AGAIN_MS = 200, 60000
+local spent = math.max(now, tonumber(redis.call('GET', KEYS[5]) or 0))
+local room = math.floor((now + BURST_MS - spent) / ARGV[4])
+taken[4] = {}
+if room > 0 then
+  taken[4] = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMIT', 0, room)
+  for _, member in ipairs(taken[4]) do redis.call('ZADD', KEYS[4], now + AGAIN_MS, member) end
+  if #taken[4] > 0 then redis.call('SET', KEYS[5], spent + #taken[4] * ARGV[4], 'PX', 60000) end
 end
 return taken

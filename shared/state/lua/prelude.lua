@@ -4,3 +4,23 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 local function count(name, by) redis.call('HINCRBY', 'metrics', name, by or 1) end
+-- Append to the audit what happened to these messages or deliveries (ids, space separated) of patient p. Never a text.
+local function audit(event, p, ids, detail)
+  if type(detail) == 'table' then detail = cjson.encode(detail) end
+  redis.call('XADD', 'audit', '*', 'e', event, 'p', p, 'ids', ids, 'd', detail or '')
+end
+-- One line on the staff call list, whoever writes it and however often.
+local function call_staff(id, line)
+  if redis.call('HSETNX', 'calls', id, cjson.encode(line)) == 1 then
+    count('calls_total|why=' .. (line.why or ''))
+    audit('call', line.patient or '', id, {why = line.why, code = line.code})
+  end
+end
+-- The line for a delivery that did not reach its patient; a reminder brings its visit along in the field `call`.
+local function call_about(id, p, kind, why, code)
+  local brought = redis.call('HGET', 'delivery:' .. id, 'call')
+  local line = brought and cjson.decode(brought) or {}
+  line.patient, line.kind, line.why, line.at = p, line.kind or kind, why, now_ms()
+  if code and code ~= '' then line.code = tostring(code) end
+  call_staff(id, line)
+end

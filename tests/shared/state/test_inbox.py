@@ -148,10 +148,10 @@ def test_a_call_for_staff_is_written_with_the_turn(client: redis.Redis) -> None:
     accept(client, arrival(1))
     token = Leases(client).take("p_1") or ""
     entries = turns.read_desk(client, "p_1", at_most=10).entries
-    turn = Commit(entries, Conversation(), 60, call='{"why": "pedido"}')
+    turn = Commit(entries, Conversation(), 60, call='{"why": "pedido"}', call_id="h:p_1")
     turns.commit(client, "p_1", token, turn)
     turns.commit(client, "p_1", token, turn)
-    assert client.lrange("calls", 0, -1) == ['{"why": "pedido"}']
+    assert client.hgetall("calls") == {"h:p_1": '{"why":"pedido"}'}
 
 
 def test_release_and_look_again_are_one_step(client: redis.Redis) -> None:

@@ -94,7 +94,7 @@ def test_an_unsettled_send_is_repeated_by_kind_and_then_goes_on_the_call_list(
         made += claimed.kind is Claim.SEND
         sender.crash()
     assert made == sends
-    assert client.llen("calls") == 1
+    assert client.hlen("calls") == 1
     assert client.hget("delivery:d_1", "state") == DeliveryState.FAILED
 
 
