@@ -40,6 +40,7 @@ def register(app: Celery, services: Services, vitals: Vitals) -> None:
 
     @app.task(name=TaskName.SWEEP)
     def ring_sweep() -> None:
+        health.note_pulse(services.client, health.BEAT)
         sweep_once(services)
 
     @app.task(name=TaskName.PULSE)

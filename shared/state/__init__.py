@@ -41,7 +41,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `unreadable` | list | raw webhook bodies that could not be read, for replay | none, newest 1,000 |
 | `worker:{name}` | string | what a worker says of itself | 15 s |
 | `workers` | zset | worker name -> last heartbeat (ms) | names older than a day are dropped |
-| `pulse` | hash | queue -> when its last pulse was consumed (s); `rung:{queue}` when it was rung | none |
+| `pulse` | hash | queue -> when its last pulse was consumed (s); `rung:{queue}` when it was rung; `beat`: Beat's last sweep | none |
 | `pulse_rung:{queue}` | string | a pulse was rung in this period | 10 s |
 | `metrics` | hash | all counters and histogram buckets | none |
 """

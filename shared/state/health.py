@@ -15,6 +15,7 @@ HEARTBEAT_S = 3
 HEARTBEAT_TTL_S = 15
 PULSE_S = 10  # one pulse per queue and period, whoever rings it
 DEAD_AFTER_S = 30
+BEAT = "beat"  # noted like a queue when what Beat rings is consumed
 
 
 def publish_heartbeat(client: redis.Redis, name: str, facts: dict[str, Any]) -> None:

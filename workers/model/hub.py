@@ -90,7 +90,7 @@ def locate(
         info = api.model_info(name, revision=revision, timeout=HUB_TIMEOUT_S, files_metadata=True)
         found = _download({**source, "token": token, "tqdm_class": _progress()}, info)
     except Exception as error:
-        problem = error if isinstance(error, ModelUnavailable) else _problem(error, name, revision)
+        problem = error if isinstance(error, ModelUnavailable) else problem_of(error, name, revision)
         cached = (_cached(source) or _last_used(source)) if problem.retry else None
         if cached is None and isinstance(problem, HubUnreachable):
             raise HubUnreachable(f"{problem} and {name} is not in the cache, or not whole") from error
@@ -118,7 +118,7 @@ def _download(source: dict[str, Any], info: ModelInfo) -> Located:
     """Fetch what is missing, check all of it, and fetch once more what is not what the Hub said."""
     repo = snapshots.repository(source["cache_dir"], source["repo_id"])
     snapshots.remove_leftovers(repo)
-    _check_room(source["cache_dir"], repo, info)
+    check_room(source["cache_dir"], repo, info)
     found = _fetch(source)
     if wrong := snapshots.damaged(found.folder):
         names = [file.name for file in wrong]
@@ -140,7 +140,7 @@ def _fetch(source: dict[str, Any]) -> Located:
     return Located(folder, folder.name)
 
 
-def _check_room(cache_dir: Path, repo: Path, info: ModelInfo) -> None:
+def check_room(cache_dir: Path, repo: Path, info: ModelInfo) -> None:
     """Refuse a download that cannot end well, before it fills the disk that Redis may write to."""
     files = [file for file in info.siblings or [] if "/" not in file.rfilename]
     safe = any(fnmatch(file.rfilename, _WEIGHTS[0]) for file in files)
@@ -179,7 +179,7 @@ def _last_used(source: dict[str, Any]) -> Located | None:
     return next(filter(None, (_cached({**source, "revision": one.commit}) for one in known)), None)
 
 
-def _problem(error: Exception, name: str, revision: str | None) -> ModelUnavailable:
+def problem_of(error: Exception, name: str, revision: str | None) -> ModelUnavailable:
     """Put what went wrong into one sentence of the right kind."""
     for cause in _causes(error):
         if isinstance(cause, HFValidationError):
