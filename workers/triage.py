@@ -13,13 +13,15 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from shared.alerts import ladder
 from shared.celery_app import TaskName
 from shared.checkpoints import Step, reached
 from shared.logs import bind
 from shared.messages import Channel, Delivery, DeliveryKind, Reply
 from shared.prediction import Danger, Intent
-from shared.state import inbox
+from shared.state import alarms, inbox
 from shared.state.addresses import address_of
+from shared.state.alarms import NewAlarm
 from shared.state.inbox import Entry, Outgoing
 from workers.dialogue.buttons import buttons_for
 from workers.safety.danger import find_danger
@@ -35,13 +37,13 @@ def triage(services: Services, patients: Sequence[str]) -> None:
     inboxes = inbox.unsearched(services.client, patients)
     found = {patient: dangerous(entries) for patient, entries in inboxes.items()}
     alarmed = inbox.already_alarmed(services.client, (e.message.id for hits in found.values() for e, _ in hits))
-    alarms = [
+    raised = [
         services.alarms.submit(raise_alarm, services, patient, entry, danger)
         for patient, hits in found.items()
         for entry, danger in hits
         if entry.message.id not in alarmed
     ]
-    for alarm in alarms:
+    for alarm in raised:
         alarm.result()
     newest = {p: entries[-1].received_at if entries else None for p, entries in inboxes.items()}
     inbox.mark_searched(services.client, newest)
@@ -65,7 +67,10 @@ def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) 
     """Tell staff, queue the fixed reply ahead of everything, and hand the patient over. Harmless when repeated."""
     message = entry.message
     with bind(patient=patient, message=message.id):
-        told = services.alerts.danger(danger.category, danger.level, message.at, staff_reference(services, patient))
+        alarm_id = alarms.alarm_id(message.id)
+        told = services.alerts.danger(
+            danger.category, danger.level, message.at, staff_reference(services, patient), alarm_id=alarm_id
+        )
         reached(Step.ALARM_TOLD)
         reply = Reply(
             text=services.texts.escalation(danger, staff_told=told),
@@ -88,11 +93,11 @@ def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) 
         )
         handoff = json.dumps(
             {"reason": "alarm", "level": danger.level, "category": danger.category, "told": told}
-            | {"at": services.now().isoformat()}
+            | {"at": services.now().isoformat(), "alarm": alarm_id}
         )
-        queued = inbox.raise_alarm(
-            services.client, patient, message.id, outgoing, handoff=handoff, level=danger.level.value
-        )
+        rung, wait_ms = ladder.start(services.settings, told=told)
+        alarm = NewAlarm(alarm_id, danger.category.value, danger.level.value, message.at.isoformat(), rung, wait_ms)
+        queued = inbox.raise_alarm(services.client, patient, message.id, outgoing, handoff=handoff, alarm=alarm)
         reached(Step.ALARM_QUEUED)
         log.warning("danger sign", extra={"category": danger.category, "urgency": danger.level, "staff_told": told})
         if queued and not to_chat:

@@ -47,7 +47,9 @@ class Channels:
         settings = self._settings
         if contact == "slack":
             return settings.SLACK_WEBHOOK_URL is not None
-        return bool(settings.SMTP_HOST and settings.ALERT_EMAIL_FROM and (contact != "email" or settings.ALERT_EMAIL_TO))
+        return bool(
+            settings.SMTP_HOST and settings.ALERT_EMAIL_FROM and (contact != "email" or settings.ALERT_EMAIL_TO)
+        )
 
     def send(self, contact: str, subject: str, text: str) -> None:
         """Hand one message to a contact's channel.
@@ -114,9 +116,7 @@ class Background:
             pass
         return False
 
-    def start(
-        self, name: str, send: Callable[[], object], results: queue.SimpleQueue[bool] | None = None
-    ) -> None:
+    def start(self, name: str, send: Callable[[], object], results: queue.SimpleQueue[bool] | None = None) -> None:
         """Run one send; whether it succeeded is put into `results`. `name` (email, slack, backend) goes to the log."""
         results = results or queue.SimpleQueue()
 

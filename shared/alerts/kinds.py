@@ -54,9 +54,7 @@ KINDS: dict[str, Kind] = {
         "Ningún proceso contesta a los pacientes",
         "Arranque los workers y mire su registro; los mensajes esperan guardados.",
     ),
-    "queue_stuck": _condition(
-        "Hay una cola que nadie atiende", "Mire /health y reinicie los workers que no consumen."
-    ),
+    "queue_stuck": _condition("Hay una cola que nadie atiende", "Mire /health y reinicie los workers que no consumen."),
     "triage_late": _condition(
         "Hay mensajes sin revisar por señales de peligro",
         "Es urgente: reinicie los workers y revise a mano las conversaciones recientes.",

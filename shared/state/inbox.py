@@ -14,6 +14,8 @@ from enum import IntEnum
 import redis
 
 from shared.messages import Delivery, Identity, Message, MessageKind
+from shared.state import alarms
+from shared.state.alarms import NewAlarm
 from shared.state.store import Value, script
 
 SEEN_TTL_S = 8 * 86400  # Meta repeats a webhook for up to seven days
@@ -143,16 +145,22 @@ def mark_searched(client: redis.Redis, newest: dict[str, datetime | None]) -> No
 
 
 def raise_alarm(
-    client: redis.Redis, patient: str, message_id: str, outgoing: Outgoing, *, handoff: str, level: str
+    client: redis.Redis, patient: str, message_id: str, outgoing: Outgoing, *, handoff: str, alarm: NewAlarm
 ) -> bool:
-    """Queue the fixed reply to a danger message at the head of everything; False if it was queued before."""
+    """Queue the fixed reply to a danger message at the head of everything, and put its alarm on the ladder.
+
+    Returns:
+        False if it was done before.
+    """
     delivery = outgoing.delivery
     to_chat = outgoing.answer_to is not None
     box = f"answer:{outgoing.answer_to}" if to_chat else f"outbox:{patient}:urgent"
     entry = outgoing.answer if to_chat else f"{delivery.id}|{delivery.to_json()}"
     keys = [f"alarmed:{message_id}", f"handoff:{patient}", box, "outgoing", f"delivery:{delivery.id}"]
+    keys += [f"alarm:{alarm.id}", "alarms"]
     member = "" if to_chat else f"{patient}:urgent"
-    args: list[Value] = [SEEN_TTL_S, handoff, HANDOFF_TTL_S, entry, member, RING_AGAIN_MS, delivery.kind, level]
+    args: list[Value] = [SEEN_TTL_S, handoff, HANDOFF_TTL_S, entry, member, RING_AGAIN_MS, delivery.kind, alarm.level]
+    args += [alarm.id, alarm.category, alarm.at, alarm.rung, alarm.wait_ms, alarms.KEEP_S]
     return bool(script("alarm")(client, keys, args))
 
 

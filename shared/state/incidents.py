@@ -8,10 +8,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import redis
 
-from shared.state.store import script
+from shared.state.store import Value, script
 
 CLOSED_TTL_S = 900  # how long a closed incident is remembered: one that comes back so soon is unsteady
 
@@ -62,8 +63,8 @@ class RedisIncidents:
             quiet_ms: for `quiet`, how long it must not have been seen.
         """
         keys = ["incidents", _key(kind), f"{_key(kind)}:closed"]
-        args = [kind, uuid.uuid4().hex, now_ms, ending.value, quiet_ms, CLOSED_TTL_S]
-        closed: list[str] = script("incident_close")(self._client, keys, list(args))
+        args: list[Value] = [kind, uuid.uuid4().hex, now_ms, ending.value, quiet_ms, CLOSED_TTL_S]
+        closed: list[str] = script("incident_close")(self._client, keys, args)
         return _read(kind, dict(zip(closed[::2], closed[1::2], strict=True))) if closed else None
 
     def claim(self, kind: str, tried_ms: int, now_ms: int) -> bool:
@@ -75,11 +76,12 @@ class RedisIncidents:
         script("incident_told")(self._client, [_key(kind)], [opened_ms, count, now_ms])
 
     def kinds(self) -> set[str]:
-        return set(self._client.zrange("incidents", 0, -1))
+        found: Any = self._client.zrange("incidents", 0, -1)
+        return set(found)
 
     def listed(self) -> list[Incident]:
         """All open incidents, the longest quiet first."""
-        kinds: list[str] = self._client.zrange("incidents", 0, -1)
+        kinds: Any = self._client.zrange("incidents", 0, -1)
         if not kinds:
             return []
         with self._client.pipeline(transaction=False) as pipe:

@@ -83,14 +83,19 @@ class FakeAlerts:
     accepts: bool = True
     dangers: list[tuple[str, str, str]] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
 
-    def danger(self, category: str, level: str, at: dt.datetime, patient_ref: str) -> bool:
+    def danger(self, category: str, level: str, at: dt.datetime, patient_ref: str, *, alarm_id: str = "") -> bool:
         self.dangers.append((str(category), str(level), patient_ref))
         return self.accepts
 
     def incident(self, kind: str, detail: str) -> bool:
         self.incidents.append(kind)
         return True
+
+    def resolve(self, kind: str) -> bool:
+        self.resolved.append(kind)
+        return False
 
 
 @dataclass

@@ -11,6 +11,7 @@ import redis
 from shared.conversation import Conversation, Role, Turn
 from shared.messages import Channel, Delivery, DeliveryKind, Identity, Message, Reply
 from shared.state import inbox, sweep, turns
+from shared.state.alarms import NewAlarm
 from shared.state.inbox import Accepted, Arrival, Outgoing
 from shared.state.leases import Leases
 from shared.state.turns import Commit, CommitResult
@@ -178,8 +179,9 @@ def test_a_reply_for_a_caller_of_chat_waits_for_him_and_not_in_the_outbox(client
 
 def test_an_alarm_is_queued_once_and_ahead(client: redis.Redis) -> None:
     delivery = Delivery(id="d_9", kind=DeliveryKind.DANGER, reply=Reply(text="vaya"), created_at=NOW)
-    first = inbox.raise_alarm(client, "p_1", "m_1", Outgoing(delivery), handoff="{}", level="emergencia")
-    again = inbox.raise_alarm(client, "p_1", "m_1", Outgoing(delivery), handoff="{}", level="emergencia")
+    alarm = NewAlarm("a_1", "hemoptisis", "emergencia", "2026-11-23T14:05:00+00:00", rung=1, wait_ms=600_000)
+    first = inbox.raise_alarm(client, "p_1", "m_1", Outgoing(delivery), handoff="{}", alarm=alarm)
+    again = inbox.raise_alarm(client, "p_1", "m_1", Outgoing(delivery), handoff="{}", alarm=alarm)
     assert (first, again) == (True, False)
     assert client.llen("outbox:p_1:urgent") == 1
     assert client.exists("handoff:p_1") == 1
