@@ -10,13 +10,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from shared.judgement import is_canary_late, problems
 from shared.metrics import RedisCollector, gauge
 from shared.state import health
-
-FRESH_LATE_S = 30  # a message not searched for danger for so long: nobody consumes
-TURN_LATE_S = 120
-DELIVERY_LATE_S = 300
-PULSE_LATE_S = 3 * health.PULSE_S
 
 
 def judge(facts: health.Facts) -> dict[str, Any]:
@@ -25,40 +21,11 @@ def judge(facts: health.Facts) -> dict[str, Any]:
     Returns:
         `status`: "ok"; "degraded" (answered from rules and cards, or nearly late); "down" (patients wait unanswered).
     """
-    down, degraded = [], []
-    consuming = [w for w in facts.workers if w.get("consuming")]
-    if not facts.workers:
-        down.append("no worker is alive")
-    elif not consuming:
-        down.append("workers are alive but none consumes")
-    else:
-        stale = [q for q, age in facts.pulses.items() if age is None or age > PULSE_LATE_S]
-        if stale:
-            down.append(f"queues not consumed: {', '.join(sorted(stale))}")
-    for what, age, limit in (
-        ("messages not searched for danger", facts.oldest_fresh_s, FRESH_LATE_S),
-        ("turns late", facts.oldest_waiting_s, TURN_LATE_S),
-        ("deliveries late", facts.oldest_outgoing_s, DELIVERY_LATE_S),
-    ):
-        if age is not None and age > limit:
-            down.append(f"{what}: {age:.0f} s")
-    if facts.workers and not any(w.get("model_state") == "ready" for w in facts.workers):
-        states = sorted({str(w.get("model_state")) for w in facts.workers})
-        degraded.append(f"no model is ready ({', '.join(states)}): rules and cards answer")
-    degraded += [
-        f"worker {w.get('name')} has no model: {w.get('model_error')}"
-        for w in facts.workers
-        if w.get("model_state") == "failed"
-    ]
-    degraded += [
-        f"danger rules of {w.get('name')} are broken, every message is an alarm: {w['danger_rules']}"
-        for w in facts.workers
-        if w.get("danger_rules", "ok") != "ok"
-    ]
-    degraded += [f"worker {name} stopped without saying good-bye" for name in facts.dead]
+    found = problems(facts)
+    down = any(problem.down for problem in found)
     return {
-        "status": "down" if down else "degraded" if degraded else "ok",
-        "problems": down + degraded,
+        "status": "down" if down else "degraded" if found else "ok",
+        "problems": [problem.text for problem in found],
         "redis": "ok",
         "queues": {
             "oldest_waiting_s": facts.oldest_waiting_s,
@@ -71,8 +38,16 @@ def judge(facts: health.Facts) -> dict[str, Any]:
         "workers": facts.workers,
         "dead_workers": facts.dead,
         "model_loaded": any(w.get("model_state") == "ready" for w in facts.workers),
-        "canary": None,  # walks the road with the operators' issue
+        "canary": _canary(facts),
     }
+
+
+def _canary(facts: health.Facts) -> dict[str, Any] | None:
+    """When the last test message came home; None when none ever did."""
+    if facts.canary_age_s is None:
+        return None
+    age_s = round(facts.canary_age_s, 1)
+    return {"age_s": age_s, "period_s": facts.canary_period_s, "late": is_canary_late(facts)}
 
 
 class QueueCollector(Collector):

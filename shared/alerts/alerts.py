@@ -165,7 +165,6 @@ class Alerts:
             True when it is being sent, False when it was only counted or no channel is configured.
         """
         kind, detail, now = wording.masked(kind), wording.masked(detail), self.now_ms()
-        log.warning("incident", extra={"kind": kind})
         store = self._store_of(kind)
         try:
             opened = self._open(store, kind, detail, now)
@@ -173,6 +172,7 @@ class Alerts:
             store = self._local
             opened = self._open(store, kind, detail, now)
         self._believe(opened={kind})
+        log.log(logging.WARNING if opened else logging.INFO, "incident", extra={"kind": kind, "opened": opened})
         if not opened:
             return False
         subject, text = wording.opened(kind, detail, now, self._settings.timezone)
@@ -202,13 +202,14 @@ class Alerts:
         Raises:
             redis.RedisError: it cannot be asked.
         """
+        kinds: set[str] = set()
         if self._shared is not None:
             kinds = self._shared.kinds()
             for incident in self._local.listed():
                 if incident.kind != REDIS_DOWN:
                     self._hand_over(self._shared, incident)
                     kinds.add(incident.kind)
-            self._believed_open = frozenset(kinds | self._local.kinds())
+        self._believed_open = frozenset(kinds | self._local.kinds())
 
     def open_kinds(self) -> frozenset[str]:
         """Kinds believed open, at most a few seconds old."""

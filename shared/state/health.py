@@ -57,6 +57,8 @@ class Facts:
     oldest_fresh_s: float | None
     depths: dict[str, int]
     pulses: dict[str, float | None]  # queue -> seconds since a pulse was consumed
+    canary_age_s: float | None = None  # since the last good one
+    canary_period_s: float | None = None
 
 
 def look(client: redis.Redis) -> Facts:
@@ -72,7 +74,8 @@ def look(client: redis.Redis) -> Facts:
         pipe.hlen("calls")
         pipe.llen("unreadable")
         pipe.hgetall("pulse")
-        _, names, w, w_n, o, o_n, f, f_n, dead_n, calls_n, unreadable_n, pulses = pipe.execute()
+        pipe.hgetall("canary")
+        _, names, w, w_n, o, o_n, f, f_n, dead_n, calls_n, unreadable_n, pulses, canary = pipe.execute()
     told = client.mget([f"worker:{name}" for name in names]) if names else []
     alive = [json.loads(text) for text in told if text]
 
@@ -94,4 +97,6 @@ def look(client: redis.Redis) -> Facts:
             "unreadable": unreadable_n,
         },
         pulses={q.value: now - float(pulses[q]) if q in pulses else None for q in QueueName},
+        canary_age_s=max(0.0, now - float(canary["good_ms"]) / 1000) if "good_ms" in canary else None,
+        canary_period_s=float(canary["period_s"]) if "period_s" in canary else None,
     )
