@@ -64,6 +64,7 @@ class Message(Frozen):
     seed: tuple[tuple[str, str], ...] = ()  # earlier (role, text) turns of POST /chat for an empty history
     max_new_tokens: int | None = None  # wishes of POST /chat
     temperature: float | None = None
+    trace: str = ""  # W3C traceparent of its acceptance (`shared.tracing`)
 
 
 class Button(Frozen):
@@ -158,6 +159,7 @@ class StatusUpdate(Frozen):
     status: str
     at: datetime
     delivery_id: str | None = None  # our id, as Meta returned it
+    trace: str = ""  # W3C traceparent of the turn that wrote it
     error_code: int | None = None
 
 
