@@ -198,7 +198,9 @@ def _agenda(services: Services, identity: Identity) -> tuple[PatientRecord, tupl
     began = time.perf_counter()
     try:
         record = services.appointments.patient(phone)
-        return record, tuple(services.appointments.of_patient(phone))
+        visits = tuple(services.appointments.of_patient(phone))
+        services.alerts.resolve("backend_down")
+        return record, visits
     except AssistantError as error:
         log.warning("appointments backend unavailable", extra={"cause": type(error).__name__})
         services.alerts.incident("backend_down", type(error).__name__)

@@ -14,7 +14,7 @@ from shared.celery_app import TaskName
 from shared.checkpoints import Step, reached
 from shared.errors import AssistantError, BadCredentials, OutcomeUnknown, PartnerRefused, RetryLater
 from shared.logs import bind
-from shared.messages import Delivery, DeliveryState
+from shared.messages import Delivery, DeliveryState, Template
 from shared.state import outbox
 from shared.state.addresses import address_of
 from shared.state.outbox import Claim, Claimed
@@ -28,6 +28,7 @@ TRIES = 3
 WAITS_S = (1, 5, 20, 60)
 PAIR_RATE = 131056  # too many messages to this one patient: Meta asks for 4^n seconds
 CREDENTIALS_WAIT_S = 60
+TEMPLATE_STOPPED = (132015, 132016)  # paused, disabled
 URGENT_SETTLE_S = 8
 
 
@@ -78,6 +79,7 @@ def _send_next(services: Services, patient: str, lane: str, token: str) -> bool:
         reached(Step.POSTED)
         outbox.mark_sent(services.client, patient, lane, claimed, wamid)
         reached(Step.MARKED_SENT)
+        services.alerts.resolve("credentials")
         if delivery.asked_at:
             services.metrics.observe("reply_seconds", max(0.0, (services.now() - delivery.asked_at).total_seconds()))
         log.info("reply sent", extra={"kind": delivery.kind, "attempts": claimed.attempts})
@@ -123,8 +125,19 @@ def _not_sent(services: Services, patient: str, lane: str, token: str, claimed: 
     )
     log.warning("reply not sent", extra={"cause": type(error).__name__, "code": error.code, "state": state})
     if error.alert or state is DeliveryState.FAILED:
-        services.alerts.incident("send_refused", f"{type(error).__name__} {error.code or ''}".strip())
+        services.alerts.incident(
+            incident_of(error, delivery.reply.template), f"{type(error).__name__} {error.code or ''}".strip()
+        )
     return state is DeliveryState.FAILED
+
+
+def incident_of(error: AssistantError, template: Template | None) -> str:
+    """The kind of incident that a failed send is (pure)."""
+    if isinstance(error, BadCredentials):
+        return "credentials"
+    if template is not None and error.code in TEMPLATE_STOPPED:
+        return f"template_paused:{template.name}"
+    return "send_refused"
 
 
 def next_state(error: AssistantError, attempts: int) -> tuple[DeliveryState, float]:

@@ -14,6 +14,7 @@ import redis
 from celery import Celery
 
 from shared.alerts import Alerts
+from shared.alerts.watch import Probe, Watch
 from shared.celery_app import QUEUE_OF_TASK, Role, TaskName, create_celery
 from shared.metrics import Metrics
 from shared.settings import Settings
@@ -48,6 +49,7 @@ class Services:
     leases: Leases
     metrics: Metrics
     alerts: Alerts
+    watch: Watch
     texts: Texts
     known: Known
     appointments: Appointments
@@ -84,7 +86,10 @@ def build(settings: Settings, celery: Celery | None = None) -> Services:
     metrics = Metrics(client)
     texts = Texts.load(settings)
     appointments = build_appointments(settings)
-    alerts = Alerts(settings, post=appointments.alert)
+    alerts = Alerts(settings, post=appointments.alert, client=client)
+    celery = celery or create_celery(settings, Role.WORKER)
+    # Where the broker is the same Redis, `redis_down` tells it all.
+    probes = {} if settings.broker_url == settings.redis_url else {"broker_down": broker_probe(celery)}
 
     def report_model(holder: ModelHolder) -> None:
         if holder.failure is not None:
@@ -93,10 +98,11 @@ def build(settings: Settings, celery: Celery | None = None) -> Services:
     return Services(
         settings=settings,
         client=client,
-        celery=celery or create_celery(settings, Role.WORKER),
+        celery=celery,
         leases=Leases(client, settings.LEASE_S),
         metrics=metrics,
         alerts=alerts,
+        watch=Watch(alerts, client, settings, tells_redis_down=True, probes=probes),
         texts=texts,
         known=build_known(settings, texts, metrics),
         appointments=appointments,
@@ -107,18 +113,30 @@ def build(settings: Settings, celery: Celery | None = None) -> Services:
     )
 
 
+def broker_probe(celery: Celery) -> Probe:
+    """A look at the broker: one connection, opened and closed; raises what the broker's library raises."""
+
+    def look() -> None:
+        with celery.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+
+    return look
+
+
 def start(services: Services) -> None:
-    """Start the threads: leases, figures, and the model's loading."""
+    """Start the threads: leases, figures, the watch, and the model's loading."""
     if broken := default_rules().broken:
         services.alerts.incident("danger_rules_broken", broken)  # until it is mended every message is an alarm
     services.leases.start()
     services.metrics.start()
+    services.watch.start()
     services.model.start()
 
 
 def close(services: Services) -> None:
     """Stop the threads and write what was noted; the tasks have ended by now."""
     services.model.close()
+    services.watch.close()
     services.alarms.shutdown(wait=True)
     services.background.shutdown(wait=True, cancel_futures=True)
     services.alerts.wait(2)

@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 
+from shared.alerts.watch import Watch
 from shared.celery_app import TaskName
 from shared.conversation import Appointment, PatientRecord
 from shared.errors import AssistantError
@@ -144,6 +145,7 @@ class Clinic:
             leases=Leases(self.client),
             metrics=Metrics(self.client),
             alerts=self.alerts,  # type: ignore[arg-type]
+            watch=Watch(self.alerts, self.client, self.settings, tells_redis_down=True),  # type: ignore[arg-type]
             texts=texts,
             known=build_known(self.settings, texts),
             appointments=self.agenda,  # type: ignore[arg-type]

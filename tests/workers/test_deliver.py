@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import AssistantError, BadCredentials, OutcomeUnknown, PartnerRefused, RetryLater
-from shared.messages import DeliveryState
+from shared.messages import DeliveryState, Template
 from tests.workers.fakes import Clinic
-from workers.deliver import PAIR_RATE, next_state
+from workers.deliver import PAIR_RATE, incident_of, next_state
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,13 @@ def test_refused_credentials_wait_and_call_somebody(clinic: Clinic) -> None:
     clinic.deliver()
     assert clinic.client.llen(f"outbox:{clinic.patient}:normal") == 1
     assert clinic.client.zscore("outgoing", f"{clinic.patient}:normal") > clinic.client.time()[0] * 1000 + 50_000
-    assert "send_refused" in clinic.alerts.incidents
+    assert clinic.alerts.incidents == ["credentials"]
+    clinic.deliver()
+    assert "credentials" in clinic.alerts.resolved
+
+
+@pytest.mark.parametrize("code", [132015, 132016])
+def test_a_template_that_meta_stopped_is_an_incident_of_its_own(code: int) -> None:
+    template = Template(name="recordatorio_cita", language="es")
+    assert incident_of(PartnerRefused(code=code), template) == "template_paused:recordatorio_cita"
+    assert incident_of(PartnerRefused(code=131026), template) == "send_refused"
