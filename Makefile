@@ -8,7 +8,7 @@ TORCH := $(shell sed -n 's/^torch==//p' requirements.lock)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench train evaluate lock clean
+.PHONY: help demo test check doctor bench train evaluate lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check: $(VENV)/.installed ## format, lint, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+doctor: $(VENV)/.installed ## check what this installation needs: settings, Redis, workers, model, Meta, backend, mail, clock
+	@$(BIN)/python -m workers.doctor $(ARGS)
 
 bench: $(VENV)/.installed ## benchmarks: ratios against a baseline taken in the same run
 	@$(BIN)/python -m benchmarks.road
