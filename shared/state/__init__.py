@@ -20,10 +20,12 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `handoffs` | zset | p -> when the hand-off ends by itself (ms) | - |
 | `rung:{p}` | string | the sweep rang triage for this patient a moment ago | 5 s |
 | `alarmed:{message_id}` | string | the fixed reply to this danger message is in the outbox | 8 days |
+| `raised` | zset | alarm id -> when it was raised (ms), to list them | newest 8 days |
+| `written:{p}` | list | what a person wrote to this patient, newest 50 | 24 h |
 | `optout:{p}` | string | no proactive messages, since when | none |
 | `optouts` | zset | p -> since when (ms), to list them | none |
 | `consent:{p}` | string | agreed to reminders in the chat: when, how | none |
-| `outbox:{p}:{lane}` | list | replies not sent yet, `delivery_id|json`; lanes urgent, normal, reminder | none: until sent |
+| `outbox:{p}:{lane}` | list | replies not sent yet, `delivery_id|json`; urgent, normal, reminder | none: until sent |
 | `outgoing` | zset | `p:lane` -> when to ring for a delivery (ms) | - |
 | `reminders` | zset | `p:reminder` -> when its first reminder is due (ms); rung at a pace | - |
 | `reminded:{appointment}:{start}:{kind}` | string | delivery id: this visit was reminded, or will be | 30 days |

@@ -77,6 +77,16 @@ def waiting(client: redis.Redis) -> list[Alarm]:
     return [_alarm(id_, fields) for id_, fields in zip(ids, found, strict=True) if fields]
 
 
+def recent(client: redis.Redis, since_ms: int, limit: int = 100) -> list[Alarm]:
+    """Alarms raised since then, acknowledged or not, the newest first."""
+    ids: Any = client.zrevrangebyscore("raised", "+inf", since_ms, start=0, num=limit)
+    with client.pipeline(transaction=False) as pipe:
+        for id_ in ids:
+            pipe.hgetall(f"alarm:{id_}")
+        found = pipe.execute()
+    return [_alarm(id_, fields) for id_, fields in zip(ids, found, strict=True) if fields]
+
+
 def due(client: redis.Redis, now_ms: int) -> list[str]:
     """Ids of alarms whose next step is due."""
     ids: Any = client.zrangebyscore("alarms", "-inf", now_ms, start=0, num=100)

@@ -47,6 +47,7 @@ class Event(StrEnum):
     CALL_DONE = "call_done"  # a person did it: {by}
     RETURNED = "returned"  # a person gave the patient back to the assistant: {by}
     WRITTEN = "written"  # a person wrote through the outbox: {by}
+    REACTIVATED = "reactivated"  # a person lifted an opt-out, as the patient asked: {by}
     REPLAYED = "replayed"  # a dead letter was put back: {by}
 
 

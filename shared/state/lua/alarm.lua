@@ -4,7 +4,7 @@
 -- ARGV  1 seconds to remember  2 hand-off json  3 seconds of hand-off  4 entry to push  5 'p:urgent' or '' for chat
 --       6 ms until the sweep rings, if the caller does not  7 kind of the delivery  8 level
 --       9 alarm id  10 category  11 when it was written  12 next rung of the ladder  13 ms until then  14 seconds to keep
--- uses  handoffs zset, audit
+-- uses  handoffs, raised zsets, audit
 -- returns 1 queued | 0 was queued before
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
@@ -26,6 +26,8 @@ redis.call('HSET', KEYS[6], 'patient', p, 'category', ARGV[10], 'level', ARGV[8]
   'raised_ms', string.format('%d', raised), 'rung', ARGV[12])
 redis.call('EXPIRE', KEYS[6], ARGV[14])
 redis.call('ZADD', KEYS[7], raised + ARGV[13], ARGV[9])
+redis.call('ZADD', 'raised', raised, ARGV[9])
+redis.call('ZREMRANGEBYSCORE', 'raised', '-inf', raised - ARGV[14] * 1000)
 count('danger_total|level=' .. ARGV[8])
 audit('alarm', p, string.match(KEYS[1], ':(.*)$') .. ' ' .. string.match(KEYS[5], ':(.*)$'), ARGV[2])
 return 1
