@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.schedules import crontab
+
 from shared.celery_app import QUEUE_OF_TASK, TaskName
 
 SCHEDULE: dict[str, dict[str, Any]] = {
@@ -12,5 +14,16 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "task": TaskName.SWEEP.value,
         "schedule": 10.0,
         "options": {"queue": QUEUE_OF_TASK[TaskName.SWEEP].value, "expires": 30},
+    },
+    # At the full hour: visits are at full and half hours. Rung late or twice, each visit is still reminded once.
+    "remind": {
+        "task": TaskName.REMIND.value,
+        "schedule": crontab(minute=0),
+        "options": {"queue": QUEUE_OF_TASK[TaskName.REMIND].value, "expires": 3600},
+    },
+    "follow_up": {
+        "task": TaskName.FOLLOW_UP.value,
+        "schedule": 600.0,
+        "options": {"queue": QUEUE_OF_TASK[TaskName.FOLLOW_UP].value, "expires": 600},
     },
 }

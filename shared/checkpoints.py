@@ -21,6 +21,8 @@ class Step(StrEnum):
     COMMITTED = "committed"  # drain: turn stored and reply in the outbox, delivery not rung
     CLAIMED = "claimed"  # deliver: marked sending, nothing posted
     POSTED = "posted"  # deliver: Meta has accepted, not marked sent
+    REMINDERS_CLAIMED = "reminders_claimed"  # beat: a lot of reminders is queued, others are not
+    REMINDER_CHECKED = "reminder_checked"  # deliver: the agenda was read, nothing is marked
     MARKED_SENT = "marked_sent"  # deliver: marked sent, lease still held
 
 

@@ -92,3 +92,4 @@ class PatientRecord(Frozen):
     registered: bool = False
     name: str | None = None
     last_visit: dt.date | None = None
+    consented: bool = False  # agreed, at the clinic, to be written to on WhatsApp

@@ -129,6 +129,23 @@ class DeliveryKind(StrEnum):
     REMINDER = "reminder"  # never repeated: goes on the call list
 
 
+class ReminderKind(StrEnum):
+    AHEAD = "ahead"  # REMINDER_HOURS_AHEAD before the visit
+    SAME_DAY = "same_day"  # REMINDER_SAME_DAY_HOURS before it
+    MISSED_1 = "missed_1"  # the day after a missed visit
+    MISSED_2 = "missed_2"  # two days later, if it was not booked again
+
+
+class ReminderOf(Frozen):
+    """The visit that a reminder is about: it is looked up again before it is sent. Times are aware."""
+
+    appointment_id: str
+    start: datetime
+    kind: ReminderKind
+    due: datetime  # not before
+    until: datetime  # later it is of no use
+
+
 class Delivery(Frozen):
     """One outgoing message in a patient's outbox. `id` is also Meta's `biz_opaque_callback_data`."""
 
@@ -140,7 +157,9 @@ class Delivery(Frozen):
     expires_at: datetime | None = None  # the patient's 24 h window: after it only a template may be sent
     covers: tuple[str, ...] = ()  # ids of the messages this reply answers
     apology: bool = False  # says that we gave up; written at most once per message
+    reminder_of: ReminderOf | None = None
     through_handoff: bool = False  # may be sent although a person has the patient; other replies are then dropped
+    trace: str = ""  # W3C traceparent of the turn that wrote it
 
 
 class DeliveryState(StrEnum):
@@ -149,7 +168,7 @@ class DeliveryState(StrEnum):
     UNKNOWN = "unknown"  # may have been sent: crash or timeout while sending
     SENT = "sent"
     FAILED = "failed"
-    DROPPED = "dropped"  # written before a person took the patient over, not sent after it
+    DROPPED = "dropped"  # not wanted any more: a person took the patient over, a visit was moved
 
 
 class StatusUpdate(Frozen):
@@ -159,7 +178,6 @@ class StatusUpdate(Frozen):
     status: str
     at: datetime
     delivery_id: str | None = None  # our id, as Meta returned it
-    trace: str = ""  # W3C traceparent of the turn that wrote it
     error_code: int | None = None
 
 

@@ -54,8 +54,17 @@ def read_patient(row: dict[str, Any]) -> PatientRecord:
     with contextlib.suppress(ValueError):
         last_visit = dt.date.fromisoformat(_word(row, "last_visit")[:10])
     return PatientRecord(
-        registered=row.get("registered", True) is True, name=_word(row, "name") or None, last_visit=last_visit
+        registered=row.get("registered", True) is True,
+        name=_word(row, "name") or None,
+        last_visit=last_visit,
+        consented=_has_consent(row),
     )
+
+
+def _has_consent(row: dict[str, Any]) -> bool:
+    """Consent counts only with its date: without one nobody could show it."""
+    consent = row.get("whatsapp_consent")
+    return isinstance(consent, dict) and bool(_word(consent, "date"))
 
 
 def read_clock(value: object) -> dt.time | None:

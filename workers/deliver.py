@@ -10,14 +10,17 @@ import json
 import logging
 import time
 
+from shared import tracing
 from shared.celery_app import TaskName
 from shared.checkpoints import Step, reached
 from shared.errors import AssistantError, BadCredentials, OutcomeUnknown, PartnerRefused, RetryLater
 from shared.logs import bind
-from shared.messages import Delivery, DeliveryState, Template
+from shared.messages import Delivery, DeliveryKind, DeliveryState, Template
 from shared.state import outbox
 from shared.state.addresses import address_of
 from shared.state.outbox import Claim, Claimed
+from workers.reminders.check import pause
+from workers.reminders.lane import LANE, check_head, is_wanted
 from workers.services import Services
 from workers.whatsapp.payloads import build
 
@@ -28,19 +31,22 @@ TRIES = 3
 WAITS_S = (1, 5, 20, 60)
 PAIR_RATE = 131056  # too many messages to this one patient: Meta asks for 4^n seconds
 CREDENTIALS_WAIT_S = 60
-TEMPLATE_STOPPED = (132015, 132016)  # paused, disabled
+TEMPLATE_PAUSED = 132015
+TEMPLATE_STOPPED = (TEMPLATE_PAUSED, 132016)  # paused, disabled
+PAUSED_TEMPLATE_WAIT_S = 900  # Meta pauses for three or six hours
 URGENT_SETTLE_S = 8
 
 
 def deliver(services: Services, patient: str, lane: str) -> None:
     """Send what lies in one lane of a patient's outbox; leave at once if another worker does it already."""
-    if lane != "urgent" and not services.deliveries.acquire(blocking=False):
+    seats = {"normal": services.deliveries, LANE: services.reminders}.get(lane)  # urgent ones need none
+    if seats is not None and not seats.acquire(blocking=False):
         return  # all seats wait for Meta: the sweep rings again
     try:
         _deliver(services, patient, lane)
     finally:
-        if lane != "urgent":
-            services.deliveries.release()
+        if seats is not None:
+            seats.release()
 
 
 def _deliver(services: Services, patient: str, lane: str) -> None:
@@ -53,7 +59,8 @@ def _deliver(services: Services, patient: str, lane: str) -> None:
             for _ in range(DELIVERIES_PER_RING):
                 if services.stopping.is_set() or not _send_next(services, patient, lane, token):
                     break
-            if outbox.release(services.client, patient, lane, token) > 0 and not services.stopping.is_set():
+            left = outbox.release(services.client, patient, lane, token)
+            if left > 0 and lane != LANE and not services.stopping.is_set():  # reminders are rung at a pace
                 services.ring(TaskName.DELIVER_OUTBOX, patient, lane)
     finally:
         services.leases.forget(name)
@@ -61,15 +68,22 @@ def _deliver(services: Services, patient: str, lane: str) -> None:
 
 def _send_next(services: Services, patient: str, lane: str, token: str) -> bool:
     """Send the head of the lane; False when there is nothing to do now (the lease is then given back already)."""
+    checked = check_head(services, patient, token) if lane == LANE else None
+    if lane == LANE and checked is None:
+        return False
     settle_s = min(URGENT_SETTLE_S, services.settings.SETTLE_S) if lane == "urgent" else services.settings.SETTLE_S
-    claimed = outbox.claim(services.client, patient, lane, token, settle_ms=round(settle_s * 1000))
+    pace_ms = 1000 / services.settings.MESSAGES_PER_SECOND
+    claimed = outbox.claim(services.client, patient, lane, token, settle_ms=round(settle_s * 1000), pace_ms=pace_ms)
     if claimed.kind is not Claim.SEND or claimed.delivery is None:
         return False
     delivery = claimed.delivery
     reached(Step.CLAIMED)
-    with bind(delivery=delivery.id):
+    if checked is not None and not is_wanted(services, patient, token, claimed, checked):
+        return True
+    with bind(delivery=delivery.id, message=delivery.covers[0] if delivery.covers else ""):
         try:
-            wamid = _post(services, patient, delivery)
+            with tracing.span("send", delivery.trace, kind="client", delivery=delivery.id, attempt=claimed.attempts):
+                wamid = _post(services, patient, delivery)
         except AssistantError as error:
             return _not_sent(services, patient, lane, token, claimed, error)
         except Exception:
@@ -107,7 +121,12 @@ def _not_sent(services: Services, patient: str, lane: str, token: str, claimed: 
         return False
     state, wait_s = next_state(error, claimed.attempts)
     letter = ""
-    if state is DeliveryState.FAILED:
+    is_reminder = delivery.kind is DeliveryKind.REMINDER
+    if is_reminder and error.code == TEMPLATE_PAUSED:
+        state, wait_s = DeliveryState.QUEUED, PAUSED_TEMPLATE_WAIT_S
+    if is_reminder and (isinstance(error, BadCredentials) or error.code == TEMPLATE_PAUSED):
+        pause(services, wait_s)
+    if state is DeliveryState.FAILED and not is_reminder:  # a reminder goes on the call list
         letter = json.dumps(
             {"patient": patient, "delivery": delivery.id, "kind": delivery.kind, "why": type(error).__name__}
             | {"code": error.code, "at": services.now().isoformat(), "entry": claimed.raw}
@@ -122,9 +141,11 @@ def _not_sent(services: Services, patient: str, lane: str, token: str, claimed: 
         wait_ms=round(wait_s * 1000),
         code="" if error.code is None else str(error.code),
         letter=letter,
+        why=type(error).__name__,
     )
     log.warning("reply not sent", extra={"cause": type(error).__name__, "code": error.code, "state": state})
-    if error.alert or state is DeliveryState.FAILED:
+    of_one_person = is_reminder and incident_of(error, delivery.reply.template) == "send_refused"
+    if (error.alert or state is DeliveryState.FAILED) and not of_one_person:
         services.alerts.incident(
             incident_of(error, delivery.reply.template), f"{type(error).__name__} {error.code or ''}".strip()
         )

@@ -10,6 +10,7 @@ from shared.celery_app import TaskName
 from shared.state import health
 from workers.deliver import deliver
 from workers.drain import drain
+from workers.reminders.beat import follow_up, remind
 from workers.services import Services
 from workers.sweeper import Vitals, sweep_once
 from workers.triage import triage
@@ -37,6 +38,14 @@ def register(app: Celery, services: Services, vitals: Vitals) -> None:
     def ring_deliver_reminder(patient: str) -> None:
         vitals.consumed_at = time.monotonic()
         deliver(services, patient, "reminder")
+
+    @app.task(name=TaskName.REMIND)
+    def ring_remind() -> None:
+        remind(services)
+
+    @app.task(name=TaskName.FOLLOW_UP)
+    def ring_follow_up() -> None:
+        follow_up(services)
 
     @app.task(name=TaskName.SWEEP)
     def ring_sweep() -> None:

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import redis
 
+from shared.logs import bind
 from shared.messages import Delivery, DeliveryState, StatusUpdate
 from shared.state.store import Value, script
+
+log = logging.getLogger(__name__)
 
 REMEMBER_S = 8 * 86400
 LANES = ("urgent", "normal", "reminder")
@@ -84,16 +88,33 @@ def mark_unsent(
     code: str = "",
     letter: str = "",
     why: str = "",
+    again: bool = False,
 ) -> bool:
     """Put a delivery back (`queued`), leave it `unknown`, drop it, or give it up (`failed`).
 
-    A failed one becomes a dead letter, or, without `letter`, a line of the staff call list. `why` is for the audit.
+    A failed one becomes a dead letter, or, without `letter`, a line of the staff call list.
+
+    Args:
+        why: for the audit.
+        again: a dropped reminder's visit may be planned anew.
     """
     if claimed.delivery is None:
         raise ValueError("nothing was claimed")
     box = f"{patient}:{lane}"
     keys = [f"delivery:{claimed.delivery.id}", f"outbox:{box}", clock_of(lane), "dead", f"lease:{box}"]
-    args: list[Value] = [token, claimed.raw, state, box, wait_ms, code, letter, patient, claimed.delivery.id, why]
+    args: list[Value] = [
+        token,
+        claimed.raw,
+        state,
+        box,
+        wait_ms,
+        code,
+        letter,
+        patient,
+        claimed.delivery.id,
+        why,
+        int(again),
+    ]
     return bool(script("unsent")(client, keys, args))
 
 
@@ -114,4 +135,10 @@ def note_statuses(client: redis.Redis, statuses: Sequence[StatusUpdate]) -> int:
     ]
     if not calls:
         return 0
-    return sum(noted for noted, _ in script("status").many(client, calls))
+    noted = 0
+    for status, (moved, delivery, *covers) in zip(statuses, script("status").many(client, calls), strict=True):
+        if moved:
+            noted += 1
+            with bind(delivery=delivery, message=covers[0].partition(" ")[0]):
+                log.info("status noted", extra={"status": status.status, "code": status.error_code})
+    return noted

@@ -1,7 +1,7 @@
 -- Choose what to send next from one lane of a patient's outbox, and mark it `sending` by this token.
 -- KEYS  1 lease:{p}:{lane}  2 outbox:{p}:{lane}  3 outgoing or reminders  4 throughput  5 handoff:{p}  6 paced:{p}
 -- ARGV  1 token  2 'p:lane'  3 ms that an unknown send waits for its status  4 p  5 ms of throughput that a message takes
--- uses  delivery:{id} hash {kind, state, by, since, attempts, resends, due, call}; calls; audit; metrics
+-- uses  delivery:{id} hash {kind, state, by, since, attempts, resends, call}; calls; audit; metrics
 -- An unknown send (crash or timeout): settled by a status, else a reply once more, danger up to five times, a reminder
 -- never; what is left goes on the call list.
 -- Once a person has the patient, a reply that was begun before is dropped: only what is marked `through_handoff` goes out.
@@ -19,7 +19,7 @@ while true do
   end
   local id = string.match(entry, '^[^|]+')
   local key = 'delivery:' .. id
-  local f = redis.call('HMGET', key, 'state', 'by', 'since', 'kind', 'resends', 'due')
+  local f = redis.call('HMGET', key, 'state', 'by', 'since', 'kind', 'resends')
   local state, kind = f[1] or 'queued', f[4] or 'reply'
   if state == 'sending' and f[2] == ARGV[1] then
     return {'send', entry, tonumber(redis.call('HGET', key, 'attempts'))}
@@ -58,11 +58,10 @@ while true do
   end
   local debt = math.max(0, redis.call('PTTL', KEYS[6]))
   if send and is_reminder then
-    -- Its hour has not come, or this patient got a message a moment ago: Meta allows one in six seconds.
-    local left = math.max((tonumber(f[6]) or 0) - now, debt)
-    if left > 0 then
+    -- This patient got a message a moment ago: Meta allows one in six seconds, and what came faster is paid back.
+    if debt > 0 then
       redis.call('DEL', KEYS[1])
-      redis.call('ZADD', KEYS[3], now + left, ARGV[2])
+      redis.call('ZADD', KEYS[3], now + debt, ARGV[2])
       return {'wait'}
     end
   end

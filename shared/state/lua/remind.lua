@@ -5,8 +5,9 @@
 -- returns 1 planned | 0 was planned before
 if not redis.call('SET', KEYS[1], ARGV[5], 'NX', 'EX', ARGV[1]) then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[2])
+redis.call('DEL', KEYS[4]) -- of the same visit and start, planned before and dropped
 redis.call('HSET', KEYS[4], 'kind', 'reminder', 'state', 'queued', 'since', now_ms(), 'box', ARGV[3],
-  'due', ARGV[4], 'call', ARGV[7], 'covers', '')
+  'claim', KEYS[1], 'call', ARGV[7], 'covers', '')
 redis.call('EXPIRE', KEYS[4], 691200)
 redis.call('ZADD', KEYS[3], 'LT', ARGV[4], ARGV[3])
 redis.call('ZADD', KEYS[5], ARGV[6], ARGV[5])
