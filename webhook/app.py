@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import redis
 from flask import Flask
 
-from shared import logs
+from shared import logs, tracing
 from shared.alerts import Alerts
+from shared.alerts.watch import Watch
 from shared.celery_app import Role, create_celery
 from shared.metrics import Metrics
 from shared.settings import ProcessRole, Settings, load
 from shared.state import store
-from webhook import chat, status, whatsapp
+from webhook import acknowledge, chat, status, whatsapp
 from webhook.doorbell import Doorbell
 from webhook.intake import Intake
 
@@ -37,6 +38,8 @@ class Services:
     doorbell: Doorbell
     intake: Intake
     metrics: Metrics
+    alerts: Alerts
+    watch: Watch
 
 
 def build_services(settings: Settings) -> Services:
@@ -44,9 +47,12 @@ def build_services(settings: Settings) -> Services:
     client = store.connect(settings, timeout_s=REDIS_TIMEOUT_S)
     metrics = Metrics(client)
     doorbell = Doorbell(create_celery(settings, Role.WEB), metrics)
-    intake = Intake(settings, client, doorbell, metrics, Alerts(settings))
+    alerts = Alerts(settings, client=client)
+    intake = Intake(settings, client, doorbell, metrics, alerts)
+    watch = Watch(alerts, client, settings, tells_redis_down=False)
     metrics.start()
     doorbell.start()
+    watch.start()
     return Services(
         settings=settings,
         client=client,
@@ -54,6 +60,8 @@ def build_services(settings: Settings) -> Services:
         doorbell=doorbell,
         intake=intake,
         metrics=metrics,
+        alerts=alerts,
+        watch=watch,
     )
 
 
@@ -61,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Build the Flask application; ends the process with a sentence when a setting is missing or wrong."""
     settings = settings or load(ProcessRole.WEBHOOK)
     logs.setup(settings.LOG_LEVEL)
+    tracing.setup("webhook", settings)
     app = Flask("webhook", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     services = build_services(settings)
@@ -68,5 +77,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(whatsapp.blueprint(services.settings, services.intake, services.metrics))
     app.register_blueprint(chat.blueprint(services.settings, services.intake, services.patient_client))
     app.register_blueprint(status.blueprint(services.client))
+    app.register_blueprint(acknowledge.blueprint(services.settings, services.client))
     log.info("webhook ready", extra={"pid_port": settings.PORT, "chat": bool(settings.CHAT_API_KEY)})
     return app

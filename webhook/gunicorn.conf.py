@@ -5,6 +5,7 @@ Run: gunicorn -c webhook/gunicorn.conf.py "webhook.app:create_app()"
 
 from typing import Any
 
+from shared import tracing
 from shared.settings import ProcessRole, load
 
 _settings = load(ProcessRole.WEBHOOK)
@@ -30,5 +31,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     app = getattr(worker, "wsgi", None)
     services = app.extensions.get("services") if app is not None and hasattr(app, "extensions") else None
     if services:
+        services.watch.close()
         services.doorbell.close()
         services.metrics.close()
+        tracing.close()

@@ -79,6 +79,16 @@ def _times(count: int) -> str:
     return "1 vez" if count == 1 else f"{count} veces"
 
 
+def urgency(level: str) -> str:
+    """The level of a danger sign as staff read it."""
+    return _LEVELS.get(level, level)
+
+
+def category_words(category: str) -> str:
+    """The category of a danger sign as staff read it."""
+    return category.replace("_", " ")
+
+
 def danger(
     category: str, level: str, at: str, patient: str, link: str | None, waited_ms: int | None = None
 ) -> tuple[str, str]:
@@ -91,14 +101,13 @@ def danger(
         link: where to acknowledge; None when it is done on the operators' page.
         waited_ms: how long nobody has acknowledged; None for the first alert.
     """
-    urgency = _LEVELS.get(level, level)
-    subject = f"{urgency}: señal de peligro de un paciente"
+    subject = f"{urgency(level)}: señal de peligro de un paciente"
     waiting = [] if waited_ms is None else [f"Nadie ha confirmado este aviso desde hace {lasted(waited_ms)}."]
     how = f"Confirme aquí que se ocupa: {link}" if link else "Confirme que se ocupa en la página de operadores (/ops)."
     lines = (
         *waiting,
-        f"Señal de peligro: {category.replace('_', ' ')}",
-        f"Urgencia: {urgency}",
+        f"Señal de peligro: {category_words(category)}",
+        f"Urgencia: {urgency(level)}",
         f"Hora del mensaje: {at}",
         f"Paciente: {patient}",
         "Revise la conversación y llame al paciente. Este aviso no contiene su mensaje ni su número.",

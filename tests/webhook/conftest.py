@@ -71,6 +71,7 @@ def app(app_settings: Settings, client: redis.Redis) -> Iterator[Flask]:
     application = create_app(app_settings)
     yield application
     services = application.extensions["services"]
+    services.watch.close()
     services.doorbell.close()
     services.metrics.close()
     services.client.close()
