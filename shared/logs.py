@@ -1,4 +1,5 @@
-"""JSON logs on stderr. Every line of one message carries its id; numbers are masked should one slip in.
+"""JSON logs on stderr. Every line of one message carries its id as `message`, a turn's that of its first message;
+numbers are masked should one slip in.
 
 `setup(settings)` is called once per process. Message text, names and tokens are never passed to a logger: a test walks
 a canary patient through the whole system and searches every log.
@@ -24,8 +25,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 @contextmanager
 def bind(**fields: str) -> Iterator[None]:
-    """Add fields, such as the patient id, to every line logged inside."""
-    token = _bound.set({**(_bound.get() or {}), **fields})
+    """Add fields, such as the patient id, to every line logged inside; empty ones are left out."""
+    token = _bound.set({**(_bound.get() or {}), **{name: value for name, value in fields.items() if value}})
     try:
         yield
     finally:

@@ -7,14 +7,17 @@ import json
 import logging
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import orjson
 import redis
 
+from shared import tracing
 from shared.alerts import Alerts
 from shared.checkpoints import Step, reached
 from shared.identity import candidate_ids
+from shared.logs import bind
 from shared.messages import Identity, Message
 from shared.metrics import Metrics
 from shared.settings import Settings
@@ -72,8 +75,10 @@ class Intake:
         """Put messages into their inboxes and ring; returns the patient ids."""
         if not messages:
             return []
-        arrivals = [inbox.Arrival(m, identity, candidate_ids(self._key, identity)) for identity, m in messages]
-        accepted = self._write(arrivals)
+        with ExitStack() as spans:  # one trace per message begins here and goes on wherever the message goes
+            traced = [(identity, _traced(message, spans)) for identity, message in messages]
+            arrivals = [inbox.Arrival(m, identity, candidate_ids(self._key, identity)) for identity, m in traced]
+            accepted = self._write(arrivals)
         reached(Step.ACCEPTED)
         patients = [patient for _, patient in accepted]
         self._doorbell.ring(patients)  # a duplicate rings too: the first bell may have been lost
@@ -87,6 +92,9 @@ class Intake:
             limit_per_minute=self._settings.RATE_LIMIT_PER_MINUTE,
         )
 
+        for arrival, (outcome, patient) in zip(arrivals, accepted, strict=True):
+            with bind(message=arrival.message.id, patient=patient):
+                log.info("message accepted", extra={"outcome": outcome.name.lower(), "kind": arrival.message.kind})
     def _keep_unreadable(self, body: bytes, why: str) -> None:
         """Keep what was signed but cannot be read, for replay after a fix; bounded."""
         kept = {"at": datetime.now(UTC).isoformat(), "why": why, "zlib": base64.b64encode(zlib.compress(body)).decode()}
@@ -105,3 +113,8 @@ def _loads_leniently(body: bytes) -> object:
         return json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
+def _traced(message: Message, spans: ExitStack) -> Message:
+    trace = spans.enter_context(tracing.span("accept", "", kind="server", message=message.id))
+    return message.model_copy(update={"trace": trace}) if trace else message
+
+

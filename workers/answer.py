@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared import tracing
 from shared.checkpoints import Step, reached
 from shared.conversation import MAX_TURNS, Appointment, Conversation, PatientRecord, Role, Turn
 from shared.errors import AssistantError, EngineBusy, ModelUnavailable, PromptTooLong, RetryLater, UnreadablePrediction
@@ -78,7 +79,9 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
     if choice_id is not None:
         prediction = read_choice(choice_id, conversation).prediction
     else:
-        prediction = _understand(services, entries, text, now, conversation, record, appointments)
+        with tracing.span("understand"):
+            prediction = _understand(services, entries, text, now, conversation, record, appointments)
+    log.info("turn understood", extra={"intent": prediction.intent, "source": prediction.source})
     _note_understanding(services, patient, entries, prediction)
     reached(Step.UNDERSTOOD)
     if prediction.danger is not None:  # the model saw what the rules did not

@@ -12,7 +12,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_shutting_down
 
-from shared import logs
+from shared import logs, tracing
 from shared.celery_app import Role, create_celery
 from shared.settings import ProcessRole, Settings, load
 from workers import services as wiring
@@ -49,6 +49,7 @@ def create_worker(settings: Settings) -> Celery:
 
     @worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:
+        tracing.setup("worker", settings)
         wiring.start(services)
         sweeper.start()
         log.info("worker ready", extra={"alert_channels": services.alerts.channels()})
@@ -61,6 +62,7 @@ def create_worker(settings: Settings) -> Celery:
     def end(**_: Any) -> None:
         sweeper.close()
         wiring.close(services)
+        tracing.close()
 
     return celery
 

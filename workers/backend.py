@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import requests
 
+from shared import tracing
 from shared.errors import BadCredentials, NotFound, OutcomeUnknown, PartnerRefused, RetryLater, SlotUnavailable
 from shared.settings import Settings
 from workers.appointment_rows import read_refused_slot
@@ -78,7 +79,12 @@ class Backend:
     def _request(self, method: str, path: str, timeout_s: float | None, **kwargs: Any) -> requests.Response:
         answer_s = timeout_s or self._timeout_s
         timeout = (min(CONNECT_TIMEOUT_S, answer_s), answer_s)
-        return request(self._session, method, self._base + path, partner=PARTNER, timeout=timeout, **kwargs)
+        # Only what is asked for: the rest of the path may be a number.
+        with tracing.span(f"backend {method} {path.split('/')[1]}", kind="client"):
+            headers = kwargs.pop("headers", {}) | tracing.headers()
+            return request(
+                self._session, method, self._base + path, partner=PARTNER, timeout=timeout, headers=headers, **kwargs
+            )
 
     def _refuse(self, response: requests.Response, answer: object, status: int) -> None:
         """Raise what a status means; return for success."""

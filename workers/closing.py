@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from shared import tracing
 from shared.conversation import MAX_TURNS, Conversation, Role, Turn
 from shared.messages import Channel, Delivery, Message, Reply
 from shared.metrics import field
@@ -149,6 +150,7 @@ def _outgoing(
         # The words that hand over, the reminder of it, and the answer to BAJA.
         through_handoff=conclusion.action == "handoff" or conclusion.optout is True,
     )
+        trace=tracing.traceparent(),
     if head.channel is not Channel.CHAT:
         return Outgoing(delivery)
     answered = {

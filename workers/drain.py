@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from shared import tracing
 from shared.celery_app import TaskName
 from shared.checkpoints import Step, reached
 from shared.errors import AssistantError, ModelUnavailable, RetryLater
@@ -72,11 +73,18 @@ def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
     """Answer the first turn on the desk; False when the patient has to wait or belongs to another worker."""
     entries = next_turn(desk.entries)
     ids = [entry.message.id for entry in entries]
-    with bind(message=ids[0]):
+    head = entries[0].message
+    others = [entry.message.trace for entry in entries[1:]]
+    with (
+        bind(message=head.id),
+        tracing.span("turn", head.trace, links=others, message=head.id, patient=patient, messages=len(ids)),
+    ):
+        log.info("turn drained", extra={"messages": len(ids)})
         audit.note(services.client, Event.DRAINED, patient, ids, worker=services.name, messages=len(ids))
         try:
             commit = answer(services, patient, entries, desk)
-            result, _ = turns.commit(services.client, patient, token, commit)
+            with tracing.span("commit"):
+                result, _ = turns.commit(services.client, patient, token, commit)
         except ModelUnavailable:
             _note_waiting(services, patient, ids, "model", MODEL_POLL_MS / 1000)
             turns.release(services.client, patient, token, MODEL_POLL_MS)  # loading: look again soon
@@ -92,6 +100,7 @@ def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
             services.metrics.count("leases_lost_total")
             log.warning("lease lost, another worker has this patient")
             return False
+        log.info("turn committed", extra={"replies": len(commit.outgoing)})
         if any(out.answer_to is None for out in commit.outgoing):
             services.ring(TaskName.DELIVER_OUTBOX, patient, "normal")
         ended = turn_ready_at(services, entries)
@@ -172,6 +181,7 @@ def _give_up(
             expires_at=window_end(services, last.at),
             covers=tuple(e.message.id for e in entries),
             apology=True,
+            trace=tracing.traceparent(),
         )
         to_chat = head.channel is Channel.CHAT
         answer_text = json.dumps(

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from shared import tracing
 from shared.alerts import ladder
 from shared.celery_app import TaskName
 from shared.checkpoints import Step, reached
@@ -66,7 +67,10 @@ def dangerous(entries: Sequence[Entry]) -> list[tuple[Entry, Danger]]:
 def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) -> None:
     """Tell staff, queue the fixed reply ahead of everything, and hand the patient over. Harmless when repeated."""
     message = entry.message
-    with bind(patient=patient, message=message.id):
+    with (
+        bind(patient=patient, message=message.id),
+        tracing.span("alarm", message.trace, message=message.id, patient=patient),
+    ):
         alarm_id = alarms.alarm_id(message.id)
         told = services.alerts.danger(
             danger.category, danger.level, message.at, staff_reference(services, patient), alarm_id=alarm_id
@@ -84,6 +88,7 @@ def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) 
             asked_at=entry.received_at,
             expires_at=window_end(services, message.at),
             covers=(message.id,),
+            trace=tracing.traceparent(),
         )
         to_chat = message.channel is Channel.CHAT
         outgoing = Outgoing(

@@ -2,13 +2,13 @@
 -- KEYS  1 sent:{wamid}  2 outgoing  3 dead
 -- ARGV  1 delivery id or ''  2 wamid  3 status  4 error code or ''
 -- uses  delivery:{id}, calls, audit
--- returns {1 noted | 0 not ours or not forward, delivery id}
+-- returns {1 noted, delivery id, ids of the messages that it answers} | {0 not ours or not forward, delivery id}
 local id = ARGV[1] ~= '' and ARGV[1] or redis.call('GET', KEYS[1])
 if not id then count('statuses_total|status=foreign') return {0, ''} end
 local key = 'delivery:' .. id
 if redis.call('EXISTS', key) == 0 then count('statuses_total|status=foreign') return {0, id} end
 local rank = {sent = 1, delivered = 2, read = 3, played = 4}
-local f = redis.call('HMGET', key, 'status', 'state', 'box', 'kind')
+local f = redis.call('HMGET', key, 'status', 'state', 'box', 'kind', 'covers')
 local before, state, p = f[1], f[2], string.match(f[3] or '', '^[^:]*')
 if ARGV[3] == 'failed' then
   if before == 'failed' or (rank[before or ''] or 0) > 1 then return {0, id} end
@@ -34,4 +34,4 @@ if f[4] == 'reminder' and (rank[ARGV[3]] or 0) > 1 and redis.call('HDEL', 'calls
   audit('call_settled', p, id) -- it arrived after all: nobody need call
 end
 count('statuses_total|status=' .. ARGV[3])
-return {1, id}
+return {1, id, f[5] or ''}
