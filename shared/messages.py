@@ -193,3 +193,21 @@ class IdentityChange(Frozen):
 
     before: Identity
     after: Identity = Field(default_factory=Identity)
+
+
+class NewsKind(StrEnum):
+    TEMPLATE_STATUS = "template_status"
+    TEMPLATE_QUALITY = "template_quality"
+    TEMPLATE_CATEGORY = "template_category"
+    NUMBER_QUALITY = "number_quality"
+    ACCOUNT = "account"
+    ACCOUNT_ALERT = "account_alert"
+    CAPABILITY = "capability"
+
+
+class AccountNews(Frozen):
+    """What Meta tells of our templates, number or account. No patient is in it."""
+
+    kind: NewsKind
+    subject: str = ""  # template name, or the last digits of our number
+    state: str  # Meta's word for what it is now, in capitals

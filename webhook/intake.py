@@ -18,12 +18,13 @@ from shared.alerts import Alerts
 from shared.checkpoints import Step, reached
 from shared.identity import candidate_ids
 from shared.logs import bind
-from shared.messages import Identity, Message
+from shared.messages import AccountNews, Identity, Message
 from shared.metrics import Metrics
 from shared.settings import Settings
 from shared.state import addresses, inbox, outbox
 from webhook.doorbell import Doorbell
 from webhook.group import GroupWriter
+from webhook.news import effects
 from webhook.parsing import Parsed, parse
 
 UNREADABLE_KEPT = 100
@@ -70,6 +71,17 @@ class Intake:
         outbox.note_statuses(self._client, parsed.statuses)
         for item in parsed.unreadable:
             self._keep_unreadable(json.dumps(item).encode(), "odd item")
+        for news in parsed.news:
+            self._note_news(news)
+
+    def _note_news(self, news: AccountNews) -> None:
+        """Open or close what Meta's news are about; Meta may repeat them."""
+        log.info("account news", extra={"kind": news.kind, "subject": news.subject, "state": news.state})
+        for effect in effects(news):
+            if effect.opens:
+                self._alerts.incident(effect.incident, effect.detail)
+            else:
+                self._alerts.resolve(effect.incident, surely=True)  # Meta says it once
 
     def accept(self, messages: Sequence[tuple[Identity, Message]]) -> list[str]:
         """Put messages into their inboxes and ring; returns the patient ids."""
@@ -80,6 +92,9 @@ class Intake:
             arrivals = [inbox.Arrival(m, identity, candidate_ids(self._key, identity)) for identity, m in traced]
             accepted = self._write(arrivals)
         reached(Step.ACCEPTED)
+        for arrival, (outcome, patient) in zip(arrivals, accepted, strict=True):
+            with bind(message=arrival.message.id, patient=patient):
+                log.info("message accepted", extra={"outcome": outcome.name.lower(), "kind": arrival.message.kind})
         patients = [patient for _, patient in accepted]
         self._doorbell.ring(patients)  # a duplicate rings too: the first bell may have been lost
         return patients
@@ -92,9 +107,6 @@ class Intake:
             limit_per_minute=self._settings.RATE_LIMIT_PER_MINUTE,
         )
 
-        for arrival, (outcome, patient) in zip(arrivals, accepted, strict=True):
-            with bind(message=arrival.message.id, patient=patient):
-                log.info("message accepted", extra={"outcome": outcome.name.lower(), "kind": arrival.message.kind})
     def _keep_unreadable(self, body: bytes, why: str) -> None:
         """Keep what was signed but cannot be read, for replay after a fix; bounded."""
         kept = {"at": datetime.now(UTC).isoformat(), "why": why, "zlib": base64.b64encode(zlib.compress(body)).decode()}
@@ -107,14 +119,14 @@ class Intake:
         self._alerts.incident("unreadable", why)
 
 
+def _traced(message: Message, spans: ExitStack) -> Message:
+    trace = spans.enter_context(tracing.span("accept", "", kind="server", message=message.id))
+    return message.model_copy(update={"trace": trace}) if trace else message
+
+
 def _loads_leniently(body: bytes) -> object:
     """Read what orjson refuses but Python accepts (lone surrogates, NaN, stray bytes); None when hopeless."""
     try:
         return json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
-def _traced(message: Message, spans: ExitStack) -> Message:
-    trace = spans.enter_context(tracing.span("accept", "", kind="server", message=message.id))
-    return message.model_copy(update={"trace": trace}) if trace else message
-
-

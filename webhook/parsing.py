@@ -1,4 +1,4 @@
-"""Cloud API webhook JSON -> our own messages, delivery statuses and identity changes (pure).
+"""Cloud API webhook JSON -> our own messages, delivery statuses, identity changes and account news (pure).
 
 Called by `webhook.whatsapp` after the signature was checked. Walks all four levels of a batch (entries, changes,
 messages, statuses) and never raises: what cannot be read costs only itself and is kept raw for replay.
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.identity import looks_like_user_id, message_id
-from shared.messages import Identity, IdentityChange, Message, StatusUpdate
+from shared.messages import AccountNews, Identity, IdentityChange, Message, StatusUpdate
 from webhook.contents import Unreadable, clean, number_of, part, read_content
+from webhook.news import read_news
 
 _OBJECT = "whatsapp_business_account"
 _MAX_ID_BYTES = 512  # wamids are around 60 characters and may grow
@@ -35,6 +36,7 @@ class Parsed:
     changes: list[IdentityChange] = field(default_factory=list)
     unreadable: list[object] = field(default_factory=list)
     ignored: int = 0
+    news: list[AccountNews] = field(default_factory=list)
 
 
 def parse(body: object, phone_number_id: str | None, key: bytes, received_at: dt.datetime) -> Parsed:
@@ -48,7 +50,7 @@ def parse(body: object, phone_number_id: str | None, key: bytes, received_at: dt
     """
     reader = _Reader(phone_number_id, key, received_at)
     reader.read_body(body)
-    return Parsed(reader.messages, reader.statuses, reader.changes, reader.unreadable, reader.ignored)
+    return Parsed(reader.messages, reader.statuses, reader.changes, reader.unreadable, reader.ignored, reader.news)
 
 
 class _Reader:
@@ -61,6 +63,7 @@ class _Reader:
         self.changes: list[IdentityChange] = []
         self.unreadable: list[object] = []
         self.ignored = 0
+        self.news: list[AccountNews] = []
 
     def read_body(self, body: object) -> None:
         entries = body.get("entry") if isinstance(body, dict) else None
@@ -79,7 +82,7 @@ class _Reader:
         value = change.get("value") if isinstance(change, dict) else None
         name = change.get("field", "messages") if isinstance(change, dict) else None
         if isinstance(name, str) and name != "messages":
-            self.ignored += 1  # template, account and quality news
+            self._read_news(name, value)
         elif not isinstance(value, dict) or not isinstance(name, str):
             self.unreadable.append({"object": _OBJECT, "entry": [{"changes": [change]}]})
         elif self._is_for_another_number(value):
@@ -90,6 +93,17 @@ class _Reader:
             self._read_items("statuses", value, self._read_status)
             if "messages" not in value and "statuses" not in value:
                 self.ignored += 1  # account-level errors
+
+    def _read_news(self, name: str, value: object) -> None:
+        """Template, account and quality news; what needs nothing or has an odd shape is only counted."""
+        try:
+            news = read_news(name, value)
+        except _ODD:
+            news = None
+        if news is None:
+            self.ignored += 1
+        else:
+            self.news.append(news)
 
     def _is_for_another_number(self, value: dict[str, Any]) -> bool:
         number_id = part(value, "metadata").get("phone_number_id")

@@ -178,13 +178,18 @@ class Alerts:
         subject, text = wording.opened(kind, detail, now, self._settings.timezone)
         return self._tell(subject, text, lambda: store.told(kind, now, 1, self.now_ms()))
 
-    def resolve(self, kind: str) -> bool:
+    def resolve(self, kind: str, *, surely: bool = False) -> bool:
         """Say that it works again; True when this closed the incident, which is told to staff.
 
         Costs nothing while no such incident is believed open, so success paths may call it each time. An incident seen
         in the last half minute is closed by the watch, if it is not seen again.
+
+        Args:
+            kind: as it was opened.
+            surely: ask Redis even so: the news that it works will not come again.
         """
-        if kind not in self._believed_open:
+        kind = wording.masked(kind) if surely else kind
+        if not surely and kind not in self._believed_open:
             return False
         closed = self._close(kind, Ending.WORKS)
         self._believe(closed={kind})  # noted; the next refresh says whether it has to be noted again

@@ -103,7 +103,7 @@ NO_MESSAGE: dict[str, tuple[int, int, int]] = {
     "system_security_code": (0, 0, 1),
     "system_without_previous": (0, 1, 0),
     "account_errors": (0, 0, 1),
-    "template_status_update": (0, 0, 1),
+    "template_status_update": (0, 0, 0),
     "another_phone_number": (0, 0, 1),
     "empty_entry": (0, 0, 0),
 }
