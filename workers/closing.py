@@ -149,8 +149,8 @@ def _outgoing(
         covers=tuple(e.message.id for e in entries),
         # The words that hand over, the reminder of it, and the answer to BAJA.
         through_handoff=conclusion.action == "handoff" or conclusion.optout is True,
-    )
         trace=tracing.traceparent(),
+    )
     if head.channel is not Channel.CHAT:
         return Outgoing(delivery)
     answered = {
