@@ -68,6 +68,7 @@ class Conversation(Frozen):
     flow: Flow | None = None
     unsure_in_a_row: int = 0  # low-confidence turns; two offer a person
     introduced: bool = False  # the first-contact notice was given
+    asked_about_reminders: bool = False  # by our last reply
     topic: str | None = None  # last knowledge topic, for a bare "¿y cuánto dura?"
 
 

@@ -98,6 +98,7 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
         record=record,
         appointments=appointments,
         choice_id=choice_id,
+        may_be_reminded=record.consented or desk.agreed or desk.opted_out,
         late=_is_late(services, messages[-1]),
         other_language=is_other_language(text),
     )

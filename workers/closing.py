@@ -128,6 +128,7 @@ def close_turn(
         outgoing=[_outgoing(services, entries, conclusion, prediction, intent)] if conclusion.reply else [],
         handoff=handoff,
         optout=conclusion.optout,
+        consent=json.dumps({"at": now.isoformat(), "source": conclusion.consent}) if conclusion.consent else "",
         call=call,
         call_id=call_id,
         detail=detail,

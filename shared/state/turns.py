@@ -49,6 +49,7 @@ class Desk:
     conversation: Conversation | None
     handoff: dict[str, Any] | None
     opted_out: bool
+    agreed: bool  # in the chat, to be reminded
     delay_ms: int
     alarmed: frozenset[str] = field(default_factory=frozenset)  # message ids whose fixed reply is queued
 
@@ -60,14 +61,16 @@ def read_desk(client: redis.Redis, patient: str, *, at_most: int) -> Desk:
         pipe.get(f"conversation:{patient}")
         pipe.get(f"handoff:{patient}")
         pipe.exists(f"optout:{patient}")
+        pipe.exists(f"consent:{patient}")
         pipe.pttl(f"delay:{patient}")
-        rows, conversation, handoff, optout, delay_ms = pipe.execute()
+        rows, conversation, handoff, optout, agreed, delay_ms = pipe.execute()
     entries = readable(client, patient, rows)
     return Desk(
         entries=entries,
         conversation=Conversation.from_json(conversation) if conversation else None,
         handoff=json.loads(handoff) if handoff else None,
         opted_out=bool(optout),
+        agreed=bool(agreed),
         delay_ms=max(0, delay_ms),
         alarmed=frozenset(already_alarmed(client, (e.message.id for e in entries))),
     )

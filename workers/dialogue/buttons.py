@@ -41,6 +41,7 @@ _INTENTS: dict[str, Intent] = {
     "contagio": Intent.PREVENCION_CONTAGIO,
     "hablar": Intent.HABLAR_HUMANO,
     "volver": Intent.AFIRMAR,
+    "recordar": Intent.AFIRMAR,
     "en_camino": Intent.DESPEDIDA_GRACIAS,
     "baja": Intent.BAJA,
     "go_confirmar": Intent.CONFIRMAR_ASISTENCIA,

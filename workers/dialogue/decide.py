@@ -25,7 +25,8 @@ from workers.dialogue.words import arrives_late, names_a_visit
 
 # Free buttons whose title may be typed instead of tapped.
 _TITLES = (
-    "agendar agendar_control mi_cita informacion llegar horarios alarma pruebas hablar volver asistire cambiar cancelar"
+    "agendar agendar_control mi_cita informacion llegar horarios alarma pruebas hablar volver recordar asistire cambiar"
+    " cancelar"
 )
 _TYPED = tuple(_TITLES.split())
 _ACTED_UPON_UNSURE = frozenset(
@@ -105,6 +106,8 @@ def _route(turn: TurnInput, conversation: Conversation, known: Known, choice: Ch
         return _say(Conclusion(Reply(text=known.say("on_the_way")), flow), turn, conversation)
     if (choice is not None and choice.action == "volver") or (choice is None and social.returns(turn)):
         return _say(social.come_back(known), turn, conversation)
+    if (choice is not None and choice.action == "recordar") or (choice is None and social.agrees(turn, conversation)):
+        return _say(social.agree_to_reminders(known, flow, by="botón" if choice else "sí"), turn, conversation)
 
     if choice is None and (key := refusal(turn)):
         buttons = menu(known.wording, Intent.HABLAR_HUMANO)

@@ -37,6 +37,7 @@ class TurnInput:
     record: PatientRecord = field(default_factory=PatientRecord)
     appointments: tuple[Appointment, ...] | None = ()
     choice_id: str | None = None  # the tap that counts (`buttons.read_turn`)
+    may_be_reminded: bool = True  # False: they neither agreed to be written to nor opted out, so it may be asked
     late: bool = False  # older than LATE_MESSAGE_HOURS: nothing is written without asking again
     other_language: bool = False  # Quechua, Aymara, Guaraní or another language
 
@@ -134,6 +135,8 @@ class Conclusion:
     topic: str | None = None  # the knowledge topic that was answered
     handoff: str | None = None  # reason to call a person: pedido, no_entendido, sin_numero, resultado_desconocido
     optout: bool | None = None  # True: no more proactive messages; False: back again
+    consent: str | None = None  # how the patient agreed to reminders in this turn
+    asked_about_reminders: bool = False
     introduced: bool = True  # False only when nothing was said
     intent: Intent | None = None  # as acted upon: a tap carries its own
 
@@ -145,6 +148,7 @@ class Conclusion:
                 "unsure_in_a_row": self.unsure_in_a_row,
                 "topic": self.topic or conversation.topic,
                 "introduced": conversation.introduced or self.introduced,
+                "asked_about_reminders": self.asked_about_reminders,
             }
         )
 

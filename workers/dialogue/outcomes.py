@@ -10,7 +10,7 @@ from shared.messages import Reply
 from shared.prediction import TimeWindow
 from workers.dialogue.asking import join, question, say_slots, slot_buttons, upcoming, values
 from workers.dialogue.booking import start_of
-from workers.dialogue.buttons import menu
+from workers.dialogue.buttons import button, menu
 from workers.dialogue.decision import (
     Cancel,
     Conclusion,
@@ -90,10 +90,16 @@ def _done(decision: Decision, flow: Flow, outcome: Done, known: Known, action: s
     text = join(decision.aside, known.say(f"done_{flow.kind}", **facts))
     following = _following(decision.turn, flow)
     if following is None:
-        return Conclusion(reply=Reply(text=text), action=action, params=params)
+        asks = flow.kind is FlowKind.AGENDAR and not decision.turn.may_be_reminded
+        reply = _ask_about_reminders(text, known) if asks else Reply(text=text)
+        return Conclusion(reply=reply, action=action, params=params, asked_about_reminders=asks)
     reply = question(following, decision.turn, known)
     reply = reply.model_copy(update={"text": join(text, reply.text)})
     return Conclusion(reply=reply, flow=following, action=action, params=params)
+
+
+def _ask_about_reminders(text: str, known: Known) -> Reply:
+    return Reply(text=join(text, known.say("ask_reminders")), buttons=(button(known.wording, "recordar"),))
 
 
 def _following(turn: TurnInput, flow: Flow) -> Flow | None:

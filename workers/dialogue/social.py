@@ -12,6 +12,7 @@ from workers.dialogue.decision import Conclusion, Decision, Known, TurnInput
 from workers.dialogue.information import in_own_words
 from workers.dialogue.wording import MAX_BUTTONS
 from workers.dialogue.words import asks_to_return, cannot, would_rather
+from workers.language.yes_no import answer_of
 
 _MEDIA = {"image": "imagen", "video": "imagen", "document": "documento", "sticker": "sticker"}  # audio and voice: "voz"
 SURE, GUESS = 0.60, 0.35  # dialogue specification section 4: act, ask back, fall back
@@ -23,7 +24,18 @@ def opt_out(known: Known) -> Conclusion:
 
 
 def come_back(known: Known) -> Conclusion:
-    return Conclusion(reply=Reply(text=known.text("alta")), action="opt_in", optout=False)
+    return Conclusion(reply=Reply(text=known.text("alta")), action="opt_in", optout=False, consent="chat: alta")
+
+
+def agrees(turn: TurnInput, conversation: Conversation) -> bool:
+    """Is this a written yes to the question about reminders, which was the last thing we said?"""
+    return conversation.asked_about_reminders and conversation.flow is None and answer_of(turn.text) is True
+
+
+def agree_to_reminders(known: Known, flow: Flow | None, *, by: str) -> Conclusion:
+    """The patient wants to be written to; an open flow stays open. `by`: how they said it, for the record."""
+    reply = Reply(text=known.say("reminders_on"))
+    return Conclusion(reply=reply, flow=flow, action="opt_in", optout=False, consent=f"chat: {by}")
 
 
 def returns(turn: TurnInput) -> bool:

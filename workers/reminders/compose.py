@@ -1,4 +1,4 @@
-"""A planned reminder -> the delivery that lies in the outbox until it is due (pure). No disease, no medicine is named."""
+"""A planned reminder -> the delivery that lies in the outbox until it is due (pure). No disease is named."""
 
 from __future__ import annotations
 
