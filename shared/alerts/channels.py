@@ -11,7 +11,8 @@ import smtplib
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
@@ -20,6 +21,8 @@ import requests
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
+# urllib3 writes the path of a request at DEBUG: Slack's is a secret.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 _SEND_TIMEOUT_S = 10.0  # of an attempt that goes on after its caller's limit: late news is better than none
 _SMTPS_PORT = 465
@@ -73,23 +76,32 @@ class Channels:
         message["Date"] = formatdate(localtime=False)
         message["Message-ID"] = make_msgid(domain=(settings.ALERT_EMAIL_FROM or "").rpartition("@")[2] or None)
         message.set_content(text)
-        host, port, tls = settings.SMTP_HOST or "", settings.SMTP_PORT, self._tls or ssl.create_default_context()
-        server: smtplib.SMTP
-        if port == _SMTPS_PORT:
-            server = smtplib.SMTP_SSL(host, port, timeout=_SEND_TIMEOUT_S, context=tls)
-        else:
-            server = smtplib.SMTP(host, port, timeout=_SEND_TIMEOUT_S)
-        with server:
-            if settings.SMTP_STARTTLS and port != _SMTPS_PORT:
-                server.starttls(context=tls)
-            if settings.SMTP_USER:
-                password = settings.SMTP_PASSWORD.get_secret_value() if settings.SMTP_PASSWORD else ""
-                server.login(settings.SMTP_USER, password)
+        with smtp(settings, self._tls) as server:
             server.send_message(message)
 
     def _send_slack(self, text: str) -> None:
         url = self._settings.SLACK_WEBHOOK_URL.get_secret_value() if self._settings.SLACK_WEBHOOK_URL else ""
         requests.post(url, json={"text": text}, timeout=_SEND_TIMEOUT_S, allow_redirects=False).raise_for_status()
+
+
+@contextmanager
+def smtp(
+    settings: Settings, tls: ssl.SSLContext | None = None, timeout_s: float = _SEND_TIMEOUT_S
+) -> Iterator[smtplib.SMTP]:
+    """A connection to the mail server, encrypted and logged in as the settings say; whatever smtplib raises."""
+    host, port, tls = settings.SMTP_HOST or "", settings.SMTP_PORT, tls or ssl.create_default_context()
+    server: smtplib.SMTP
+    if port == _SMTPS_PORT:
+        server = smtplib.SMTP_SSL(host, port, timeout=timeout_s, context=tls)
+    else:
+        server = smtplib.SMTP(host, port, timeout=timeout_s)
+    with server:
+        if settings.SMTP_STARTTLS and port != _SMTPS_PORT:
+            server.starttls(context=tls)
+        if settings.SMTP_USER:
+            password = settings.SMTP_PASSWORD.get_secret_value() if settings.SMTP_PASSWORD else ""
+            server.login(settings.SMTP_USER, password)
+        yield server
 
 
 class Background:
