@@ -1,7 +1,8 @@
 """All counters, timings and gauges, named in one list; counters and timings are kept in Redis for all processes.
 
 `count` and `observe` only note; a thread writes what was noted once a second and never breaks an answer. The scripts of
-`shared.state` count transitions in the same step as they happen. GET /metrics of the webhook shows them all.
+`shared.state` count transitions in the same step as they happen. GET /metrics of the webhook shows them all
+(`webhook.metrics_page`); docs/metrics.md says what each means and when to worry.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
 
 import redis
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 COUNTERS: dict[str, str] = {
     "messages_total": "Messages by outcome: accepted, over_limit, duplicate",
@@ -34,6 +32,13 @@ COUNTERS: dict[str, str] = {
     "dead_total": "Messages and deliveries set aside for a person, by kind",
     "replies_blocked_total": "Replies of the model replaced by reviewed text, by broken rule",
     "model_skipped_total": "Turns answered without the model, by cause",
+    "acks_refused_total": "Webhook requests answered 503: no state store; Meta sends them again",
+    "backend_failures_total": "Calls of the appointments backend without a good answer, by cause",
+    "calls_total": "Lines put on the staff call list, by why",
+    "reminders_total": "Reminders by outcome: planned",
+    "engine_requests_total": "Prompts the model's engine was done with, by outcome",
+    "engine_prompt_tokens_total": "Tokens of prompts that the engine read",
+    "engine_tokens_total": "Tokens that the engine generated",
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
     "ack_seconds": ("From the last byte of a webhook to the 200", (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)),
@@ -43,13 +48,31 @@ HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
     "reply_seconds": ("From the end of a burst to Meta's acceptance", (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 120)),
     "backend_seconds": ("One call of the appointments backend", (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)),
     "send_seconds": ("One call of the Graph API", (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)),
+    "engine_batch_rows": ("Requests that shared one step of the model", (1, 2, 4, 8, 16, 32)),
 }
-# Shown by GET /metrics from the queues and from what living workers say of themselves (`shared.state.health`).
+# Read at each GET /metrics from Redis and from what living workers say of themselves (`shared.state.figures`).
 GAUGES: dict[str, str] = {
+    "health": "1 patients are answered, 0.5 degraded, 0 down: as GET /health judges",
     "queue_depth": "Patients or items in each list",
     "queue_age_seconds": "How late the oldest item is",
+    "alarm_age_seconds": "How long the oldest danger alarm has waited for a person to acknowledge it",
+    "incident_age_seconds": "How long each open incident is open",
+    "bell_depth": "Celery messages that no worker has taken yet, if the broker is this Redis",
+    "pulse_age_seconds": "Since each Celery queue was last seen to be consumed",
+    "canary_age_seconds": "Since a test message last walked the whole road",
+    "canary_late": "1 when the canary should have come home by now",
     "workers": "Workers by what they do",
+    "model_info": "The model that a worker answers with; always 1",
     "model_cache_bytes": "What MODEL_CACHE_DIR takes on the disk, as each worker sees it",
+    "model_cache_free_bytes": "What is free on the disk of MODEL_CACHE_DIR, as each worker sees it",
+    "engine_waiting": "Prompts that wait for the model",
+    "engine_running": "Prompts that the model is at work on",
+    "engine_tokens_per_second": "Tokens generated since the heartbeat before",
+    "engine_last_step_age_seconds": "Since the model last ended a step while there was work",
+    "redis_memory_used_bytes": "Memory that Redis uses",
+    "redis_memory_limit_bytes": "Memory that Redis may use; 0 is no limit",
+    "redis_aof_enabled": "1 when Redis writes an append-only file",
+    "redis_aof_healthy": "1 when its last write and its last rewrite succeeded",
 }
 KEY = "metrics"
 
@@ -79,14 +102,14 @@ class Metrics:
         with self._lock:
             self._noted[field(name, **labels)] += by
 
-    def observe(self, name: str, seconds: float) -> None:
-        """Add one timing, in seconds, to a histogram of HISTOGRAMS."""
+    def observe(self, name: str, value: float, times: int = 1) -> None:
+        """Add a timing in seconds, or another size, to a histogram of HISTOGRAMS."""
         bounds = HISTOGRAMS[name][1]
-        position = bisect_left(bounds, seconds)
+        position = bisect_left(bounds, value)
         bound = "+Inf" if position == len(bounds) else f"{bounds[position]:g}"
         with self._lock:
-            self._noted[f"{name}|le={bound}"] += 1
-            self._sums[f"{name}|sum"] += seconds  # type: ignore[assignment]
+            self._noted[f"{name}|le={bound}"] += times
+            self._sums[f"{name}|sum"] += value * times  # type: ignore[assignment]
 
     def flush(self) -> None:
         """Write what was noted; on failure it is kept for the next second."""
@@ -117,46 +140,3 @@ def field(name: str, **labels: str) -> str:
     if name not in COUNTERS:
         raise KeyError(f"{name} is not in COUNTERS")
     return "|".join([name, *(f"{k}={v}" for k, v in labels.items())])
-
-
-def gauge(name: str, *labels: str) -> GaugeMetricFamily:
-    """Begin a gauge of GAUGES."""
-    return GaugeMetricFamily(f"assistant_{name}", GAUGES[name], labels=labels)
-
-
-class RedisCollector(Collector):
-    """Shows the figures in Redis to prometheus_client."""
-
-    def __init__(self, client: redis.Redis, gauges: Iterable[Metric] = ()) -> None:
-        self._client = client
-        self._gauges = list(gauges)
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._gauges
-        stored = {str(name): float(value) for name, value in self._client.hgetall(KEY).items()}
-        yield from _counters(stored)
-        yield from _histograms(stored)
-
-
-def _counters(stored: dict[str, float]) -> Iterator[Metric]:
-    for name, help_text in COUNTERS.items():
-        samples = [key.split("|")[1:] for key in stored if key.split("|")[0] == name]
-        labels = sorted({label.partition("=")[0] for sample in samples for label in sample})
-        family = CounterMetricFamily(f"assistant_{name}", help_text, labels=labels)
-        for sample in samples:
-            given = dict(label.split("=", 1) for label in sample)
-            family.add_metric([given.get(label, "") for label in labels], stored["|".join([name, *sample])])
-        if not samples:
-            family.add_metric([], 0)
-        yield family
-
-
-def _histograms(stored: dict[str, float]) -> Iterator[Metric]:
-    for name, (help_text, bounds) in HISTOGRAMS.items():
-        total, buckets = 0.0, []
-        for bound in [*(f"{b:g}" for b in bounds), "+Inf"]:
-            total += stored.get(f"{name}|le={bound}", 0)
-            buckets.append((bound, total))
-        family = HistogramMetricFamily(f"assistant_{name}", help_text)
-        family.add_metric([], buckets=buckets, sum_value=stored.get(f"{name}|sum", 0.0))
-        yield family

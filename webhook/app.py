@@ -18,7 +18,7 @@ from shared.celery_app import Role, create_celery
 from shared.metrics import Metrics
 from shared.settings import ProcessRole, Settings, load
 from shared.state import store
-from webhook import acknowledge, chat, status, whatsapp
+from webhook import acknowledge, chat, metrics_page, status, whatsapp
 from webhook.doorbell import Doorbell
 from webhook.intake import Intake
 
@@ -77,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(whatsapp.blueprint(services.settings, services.intake, services.metrics))
     app.register_blueprint(chat.blueprint(services.settings, services.intake, services.patient_client))
     app.register_blueprint(status.blueprint(services.client))
+    app.register_blueprint(metrics_page.blueprint(services.client))
     app.register_blueprint(acknowledge.blueprint(services.settings, services.client))
     log.info("webhook ready", extra={"pid_port": settings.PORT, "chat": bool(settings.CHAT_API_KEY)})
     return app

@@ -1,4 +1,4 @@
-"""GET /health, /health/live, /model and /metrics: what the workers published and what the queues show."""
+"""GET /health, /health/live and /model: what the workers published and what the queues show."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from typing import Any
 
 import redis
 from flask import Blueprint, Response, jsonify
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
 
 from shared.judgement import is_canary_late, problems
-from shared.metrics import RedisCollector, gauge
 from shared.state import health
 
 
@@ -50,41 +46,9 @@ def _canary(facts: health.Facts) -> dict[str, Any] | None:
     return {"age_s": age_s, "period_s": facts.canary_period_s, "late": is_canary_late(facts)}
 
 
-class QueueCollector(Collector):
-    """Depths, ages and what workers say of themselves, as gauges."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-
-    def collect(self) -> Any:
-        facts = health.look(self._client)
-        depth = gauge("queue_depth", "queue")
-        for name, value in facts.depths.items():
-            depth.add_metric([name], value)
-        age = gauge("queue_age_seconds", "queue")
-        for name, seconds in (
-            ("waiting", facts.oldest_waiting_s),
-            ("outgoing", facts.oldest_outgoing_s),
-            ("fresh", facts.oldest_fresh_s),
-        ):
-            age.add_metric([name], seconds or 0)
-        workers = gauge("workers", "state")
-        workers.add_metric(["alive"], len(facts.workers))
-        workers.add_metric(["consuming"], sum(bool(w.get("consuming")) for w in facts.workers))
-        workers.add_metric(["model_ready"], sum(w.get("model_state") == "ready" for w in facts.workers))
-        workers.add_metric(["dead"], len(facts.dead))
-        cache = gauge("model_cache_bytes", "worker")
-        for worker in facts.workers:
-            cache.add_metric([str(worker.get("name"))], worker.get("model_cache_bytes") or 0)
-        yield from (depth, age, workers, cache)
-
-
 def blueprint(client: redis.Redis) -> Blueprint:
     """Routes that tell operators and programs how the system is."""
     routes = Blueprint("status", __name__)
-    registry = CollectorRegistry()
-    for collector in (QueueCollector(client), RedisCollector(client)):
-        registry._collector_to_names[collector] = []  # registered without asking it: Redis may be down now
 
     @routes.get("/health/live")
     def live() -> Response:
@@ -117,12 +81,5 @@ def blueprint(client: redis.Redis) -> Blueprint:
         if not loaded:
             return jsonify(loaded=False, workers=states), 503
         return jsonify(loaded=True, **loaded[0], workers=states), 200
-
-    @routes.get("/metrics")
-    def metrics() -> Response:
-        try:
-            return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-        except redis.RedisError:
-            return Response("# redis is unreachable\n", 503, mimetype="text/plain")
 
     return routes

@@ -60,6 +60,7 @@ def blueprint(settings: Settings, intake: Intake, metrics: Metrics) -> Blueprint
         try:
             intake.take(body)
         except redis.RedisError as error:
+            metrics.count("acks_refused_total")
             log.error("state store unavailable, Meta will send again", extra={"cause": type(error).__name__})
             return Response("try again", 503, mimetype="text/plain")
         metrics.observe("ack_seconds", time.perf_counter() - arrived)

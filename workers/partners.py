@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from shared.errors import NotFound, OutcomeUnknown, PartnerRefused, SlotUnavailable
+from shared.errors import AssistantError, NotFound, OutcomeUnknown, PartnerRefused, SlotUnavailable
 from shared.messages import Identity
 from workers.dialogue.decision import (
     BackendCall,
@@ -40,11 +40,16 @@ def execute(services: Services, identity: Identity, call: BackendCall) -> Outcom
     except NotFound:
         return Missing()
     except PartnerRefused as refused:
+        services.metrics.count("backend_failures_total", cause="PartnerRefused")
         services.alerts.incident("backend_refused", str(refused.code or ""))
         return Refused()
     except OutcomeUnknown:
+        services.metrics.count("backend_failures_total", cause="OutcomeUnknown")
         services.alerts.incident("backend_unknown", type(call).__name__)
         return Unknown()
+    except AssistantError as error:  # the turn is repeated later
+        services.metrics.count("backend_failures_total", cause=type(error).__name__)
+        raise
     finally:
         services.metrics.observe("backend_seconds", time.perf_counter() - began)
 

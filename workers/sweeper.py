@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import redis
 
 from shared.celery_app import QueueName, TaskName
 from shared.state import health, sweep
+from workers.model.figures import EngineFigures
 from workers.model.snapshots import size_bytes
 from workers.safety.danger import default_rules
 from workers.services import Services
@@ -56,7 +58,7 @@ class Vitals:
 
 
 class CacheSize:
-    """Bytes in the model's cache, looked at once a minute."""
+    """Bytes in the model's cache, looked at once a minute, and what is free beside it."""
 
     EVERY_S = 60.0
 
@@ -71,8 +73,12 @@ class CacheSize:
             self._due_at = time.monotonic() + self.EVERY_S
         return self._bytes
 
+    def free_bytes(self) -> int:
+        standing = next(folder for folder in (self._folder, *self._folder.absolute().parents) if folder.exists())
+        return shutil.disk_usage(standing).free
 
-def heartbeat(services: Services, vitals: Vitals, cache: CacheSize, name: str) -> dict[str, Any]:
+
+def heartbeat(services: Services, vitals: Vitals, cache: CacheSize, engine: EngineFigures, name: str) -> dict[str, Any]:
     """What this worker says of itself."""
     now = time.monotonic()
     model = services.model
@@ -87,17 +93,10 @@ def heartbeat(services: Services, vitals: Vitals, cache: CacheSize, name: str) -
         "model_error": model.error,
         "model": model.info.model_dump(mode="json") if model.info else None,
         "model_cache_bytes": cache.bytes(),
-        "engine": _engine_figures(services),
+        "model_cache_free_bytes": cache.free_bytes(),
+        "engine": engine.note(model.stats()),
         "danger_rules": default_rules().broken or "ok",
     }
-
-
-def _engine_figures(services: Services) -> dict[str, Any] | None:
-    """How the engine does; a growing `last_step_age_s` with waiting requests is a wedged model."""
-    stats = services.model.stats()
-    if stats is None:
-        return None
-    return {"waiting": stats.waiting, "running": stats.running, "last_step_age_s": stats.last_step_age_s}
 
 
 class Sweeper:
@@ -107,6 +106,7 @@ class Sweeper:
         self._services = services
         self._vitals = vitals
         self._cache = CacheSize(services.settings.MODEL_CACHE_DIR)
+        self._engine = EngineFigures(services.metrics)
         self._name = name
         self._stop = threading.Event()
         self._threads = [
@@ -150,7 +150,7 @@ class Sweeper:
             sweep_once(self._services)
 
     def _beat(self) -> None:
-        told = heartbeat(self._services, self._vitals, self._cache, self._name)
+        told = heartbeat(self._services, self._vitals, self._cache, self._engine, self._name)
         health.publish_heartbeat(self._services.client, self._name, told)
         for queue in QueueName:
             if health.may_ring_pulse(self._services.client, queue):
