@@ -206,6 +206,7 @@ def _agenda(services: Services, identity: Identity) -> tuple[PatientRecord, tupl
         services.alerts.resolve("backend_down")
         return record, visits
     except AssistantError as error:
+        services.metrics.count("backend_failures_total", cause=type(error).__name__)
         log.warning("appointments backend unavailable", extra={"cause": type(error).__name__})
         services.alerts.incident("backend_down", type(error).__name__)
         return PatientRecord(), None
