@@ -31,7 +31,7 @@ class WantedTemplate:
     name: str
     language: str
     buttons: int  # quick replies, in the order of the payloads
-    parameters: tuple[str, ...] = ("nombre", "fecha")
+    parameters: tuple[str, ...]
 
     @property
     def check_name(self) -> str:

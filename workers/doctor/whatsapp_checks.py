@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import Any
 
+from shared.conversation import Appointment
+from shared.messages import ReminderKind
 from shared.settings import Settings
 from workers.doctor import graph, templates
 from workers.doctor.check import Check, failed, off, ok, warning
 from workers.doctor.runner import Group
 from workers.doctor.templates import WantedTemplate
+from workers.reminders import compose
 
 NUMBER, SUBSCRIPTION = "whatsapp number", "webhook subscription"
 NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,code_verification_status,throughput"
-REMINDER_BUTTONS = 3  # come, move, cancel
-MISSED_BUTTONS = 2  # a new visit, a person
 
 
 def groups(settings: Settings) -> list[Group]:
@@ -26,11 +28,14 @@ def groups(settings: Settings) -> list[Group]:
 
 
 def wanted_templates(settings: Settings) -> list[WantedTemplate]:
-    language = settings.REMINDER_TEMPLATE_LANGUAGE
-    return [
-        WantedTemplate("REMINDER_TEMPLATE", settings.REMINDER_TEMPLATE, language, REMINDER_BUTTONS),
-        WantedTemplate("MISSED_TEMPLATE", settings.MISSED_TEMPLATE, language, MISSED_BUTTONS),
-    ]
+    """What the reminders would send: language, parameters and buttons are those of their own code."""
+    visit = Appointment(id="0", ref="", start=dt.datetime.now(dt.UTC), status="scheduled")
+    kinds = {"REMINDER_TEMPLATE": ReminderKind.AHEAD, "MISSED_TEMPLATE": ReminderKind.MISSED_1}
+    found = []
+    for setting, kind in kinds.items():
+        sent = compose.template(visit, kind, settings)
+        found.append(WantedTemplate(setting, sent.name, sent.language, len(sent.payloads), tuple(sent.parameters)))
+    return found
 
 
 def check_number(settings: Settings) -> list[Check]:
