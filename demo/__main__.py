@@ -42,6 +42,8 @@ def demo_environment(redis_url: str) -> dict[str, str]:
         "CHAT_API_KEY": "demo-chat-key",
         "PATIENT_ID_KEY": secrets.token_hex(16),
         "WEBHOOK_URL": f"http://127.0.0.1:{port}/webhook/whatsapp",
+        "CANARY_MINUTES": "1",
+        "CANARY_URL": f"http://127.0.0.1:{port}",
         "PYTHONUNBUFFERED": "1",
     }
     if "MODEL_NAME" not in os.environ:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from celery import Celery
 
-from scheduler.schedule import SCHEDULE
+from scheduler.schedule import schedule
 from shared import logs
 from shared.celery_app import Role, create_celery
 from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
@@ -23,7 +23,9 @@ def create_app(settings: Settings) -> Celery:
     celery = create_celery(settings, Role.BEAT)
     beat_file = Path("var") / "beat" / "schedule"
     beat_file.parent.mkdir(parents=True, exist_ok=True)
-    celery.conf.update(beat_schedule=SCHEDULE, beat_schedule_filename=str(beat_file), beat_max_loop_interval=5)
+    celery.conf.update(
+        beat_schedule=schedule(settings), beat_schedule_filename=str(beat_file), beat_max_loop_interval=5
+    )
     return celery
 
 

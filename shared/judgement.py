@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shared import canary
 from shared.state import health
 
 FRESH_LATE_S = 30  # a message not searched for danger for so long: nobody consumes
 TURN_LATE_S = 120
 DELIVERY_LATE_S = 300
 PULSE_LATE_S = 3 * health.PULSE_S
-CANARY_LATE_PERIODS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def is_canary_late(facts: health.Facts) -> bool:
     """No canary yet is not late."""
     if facts.canary_age_s is None or not facts.canary_period_s:
         return False
-    return facts.canary_age_s > CANARY_LATE_PERIODS * facts.canary_period_s
+    return facts.canary_age_s > canary.LATE_PERIODS * facts.canary_period_s
 
 
 def problems(facts: health.Facts) -> list[Problem]:
@@ -65,7 +65,7 @@ def _problems(facts: health.Facts) -> Iterator[Problem]:
         if age is not None and age > limit:
             yield Problem(f"{what}: {age:.0f} s", True, incident)
     if is_canary_late(facts):
-        yield Problem(f"canary late: the last good one was {facts.canary_age_s:.0f} s ago", True, "canary_late")
+        yield Problem(f"canary late: none came back for {facts.canary_age_s:.0f} s", True, "canary_late")
     if facts.workers and not any(w.get("model_state") == "ready" for w in facts.workers):
         states = sorted({str(w.get("model_state")) for w in facts.workers})
         yield Problem(f"no model is ready ({', '.join(states)}): rules and cards answer", False)

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import tracing
+from shared.canary import is_canary
 from shared.checkpoints import Step, reached
 from shared.conversation import MAX_TURNS, Appointment, Conversation, PatientRecord, Role, Turn
 from shared.errors import AssistantError, EngineBusy, ModelUnavailable, PromptTooLong, RetryLater, UnreadablePrediction
@@ -61,7 +62,8 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
     """
     messages = tuple(entry.message for entry in entries)
     conversation = desk.conversation or seeded(messages[-1])
-    _show_typing(services, entries[-1])
+    if not is_canary(services.settings, patient):  # nothing of it reaches Meta
+        _show_typing(services, entries[-1])
 
     # 1. Danger first, without model or backend. Triage has usually answered already; doing it again changes nothing.
     if hits := dangerous(entries):

@@ -15,6 +15,7 @@ from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_
 from shared import logs, tracing
 from shared.celery_app import Role, create_celery
 from shared.settings import ProcessRole, Settings, load
+from workers import canary
 from workers import services as wiring
 from workers.sweeper import Sweeper, Vitals
 from workers.tasks import register
@@ -52,6 +53,7 @@ def create_worker(settings: Settings) -> Celery:
         tracing.setup("worker", settings)
         wiring.start(services)
         sweeper.start()
+        canary.begin(services)
         log.info("worker ready", extra={"alert_channels": services.alerts.channels()})
 
     @worker_shutting_down.connect(weak=False)

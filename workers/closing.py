@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared import tracing
+from shared.canary import is_canary
 from shared.conversation import MAX_TURNS, Conversation, Role, Turn
 from shared.messages import Channel, Delivery, Message, Reply
 from shared.metrics import field
@@ -103,7 +104,7 @@ def close_turn(
     texts = [(Role.PATIENT, e.message.text) for e in entries]
     if conclusion.reply is not None:
         texts.append((Role.ASSISTANT, conclusion.reply.text))
-    if conclusion.handoff is not None:
+    if conclusion.handoff is not None and not is_canary(services.settings, patient):
         services.alerts.incident(f"handoff_{conclusion.handoff}", "una persona debe atender a un paciente")
         call_id = f"h:{patient}"  # one line while nobody has called
         call = json.dumps(

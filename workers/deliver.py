@@ -11,6 +11,7 @@ import logging
 import time
 
 from shared import tracing
+from shared.canary import is_canary
 from shared.celery_app import TaskName
 from shared.checkpoints import Step, reached
 from shared.errors import AssistantError, BadCredentials, OutcomeUnknown, PartnerRefused, RetryLater
@@ -19,6 +20,7 @@ from shared.messages import Delivery, DeliveryKind, DeliveryState, Template
 from shared.state import outbox
 from shared.state.addresses import address_of
 from shared.state.outbox import Claim, Claimed
+from workers.canary import stop_at_the_door
 from workers.reminders.check import pause
 from workers.reminders.lane import LANE, check_head, is_wanted
 from workers.services import Services
@@ -78,6 +80,9 @@ def _send_next(services: Services, patient: str, lane: str, token: str) -> bool:
         return False
     delivery = claimed.delivery
     reached(Step.CLAIMED)
+    if is_canary(services.settings, patient):
+        stop_at_the_door(services, patient, lane, claimed)
+        return True
     if checked is not None and not is_wanted(services, patient, token, claimed, checked):
         return True
     with bind(delivery=delivery.id, message=delivery.covers[0] if delivery.covers else ""):

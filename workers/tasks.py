@@ -8,9 +8,11 @@ from celery import Celery
 
 from shared.celery_app import TaskName
 from shared.state import health
+from workers import canary
 from workers.deliver import deliver
 from workers.drain import drain
 from workers.reminders.beat import follow_up, remind
+from workers.report.daily import DailyReport
 from workers.services import Services
 from workers.sweeper import Vitals, sweep_once
 from workers.triage import triage
@@ -18,6 +20,7 @@ from workers.triage import triage
 
 def register(app: Celery, services: Services, vitals: Vitals) -> None:
     """Give the application its tasks, bound to this process's services."""
+    daily_report = DailyReport(services)
 
     @app.task(name=TaskName.TRIAGE)
     def ring_triage(patients: list[str]) -> None:
@@ -46,6 +49,14 @@ def register(app: Celery, services: Services, vitals: Vitals) -> None:
     @app.task(name=TaskName.FOLLOW_UP)
     def ring_follow_up() -> None:
         follow_up(services)
+
+    @app.task(name=TaskName.CANARY)
+    def ring_canary() -> None:
+        canary.launch(services)
+
+    @app.task(name=TaskName.REPORT)
+    def ring_report() -> None:
+        daily_report.ring()
 
     @app.task(name=TaskName.SWEEP)
     def ring_sweep() -> None:

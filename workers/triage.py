@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared import tracing
 from shared.alerts import ladder
+from shared.canary import is_canary
 from shared.celery_app import TaskName
 from shared.checkpoints import Step, reached
 from shared.logs import bind
@@ -66,6 +67,8 @@ def dangerous(entries: Sequence[Entry]) -> list[tuple[Entry, Danger]]:
 
 def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) -> None:
     """Tell staff, queue the fixed reply ahead of everything, and hand the patient over. Harmless when repeated."""
+    if is_canary(services.settings, patient):
+        return  # broken rules make an alarm of every message: nobody is told of a test, which then does not come back
     message = entry.message
     with (
         bind(patient=patient, message=message.id),

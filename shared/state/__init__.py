@@ -45,5 +45,8 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `workers` | zset | worker name -> last heartbeat (ms) | names older than a day are dropped |
 | `pulse` | hash | queue -> when its last pulse was consumed (s); `rung:{queue}` when it was rung; `beat`: Beat's last sweep | none |
 | `pulse_rung:{queue}` | string | a pulse was rung in this period | 10 s |
+| `canary` | hash | what the last test messages found (`shared.canary`) | none |
+| `report:{date}` | string | the day's report: composing (a lease), sending, sent, unknown | 10 min, then 40 days |
+| `stats:{date}` | string | figures of a whole day (`workers.report.figures`) | 400 days |
 | `metrics` | hash | all counters and histogram buckets | none |
 """

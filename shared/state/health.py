@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 
+from shared.canary import age_s
 from shared.celery_app import QueueName
 
 HEARTBEAT_S = 3
@@ -57,7 +58,7 @@ class Facts:
     oldest_fresh_s: float | None
     depths: dict[str, int]
     pulses: dict[str, float | None]  # queue -> seconds since a pulse was consumed
-    canary_age_s: float | None = None  # since the last good one
+    canary_age_s: float | None = None  # since the last good one, or the first launch
     canary_period_s: float | None = None
 
 
@@ -97,6 +98,6 @@ def look(client: redis.Redis) -> Facts:
             "unreadable": unreadable_n,
         },
         pulses={q.value: now - float(pulses[q]) if q in pulses else None for q in QueueName},
-        canary_age_s=max(0.0, now - float(canary["good_ms"]) / 1000) if "good_ms" in canary else None,
+        canary_age_s=age_s(canary, now * 1000),
         canary_period_s=float(canary["period_s"]) if "period_s" in canary else None,
     )

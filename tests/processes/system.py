@@ -51,6 +51,8 @@ class System:
             "SETTLE_S": "3",
             "BURST_WAIT_MS": "200",
             "LOG_LEVEL": "INFO",
+            "CANARY_MINUTES": "0",
+            "CANARY_URL": self.url,
             **settings,
         }
         self.running: list[Process] = []

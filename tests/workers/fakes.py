@@ -37,6 +37,7 @@ class FakeWhatsApp:
 
     bodies: list[dict[str, Any]] = field(default_factory=list)
     errors: list[AssistantError] = field(default_factory=list)
+    marked: list[str] = field(default_factory=list)  # read
 
     def send(self, body: dict[str, Any]) -> str:
         if self.errors:
@@ -45,6 +46,7 @@ class FakeWhatsApp:
         return f"wamid.{len(self.bodies)}"
 
     def mark_read(self, wamid: str, typing: bool = True) -> bool:
+        self.marked.append(wamid)
         return True
 
 

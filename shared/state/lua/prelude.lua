@@ -9,8 +9,9 @@ local function audit(event, p, ids, detail)
   if type(detail) == 'table' then detail = cjson.encode(detail) end
   redis.call('XADD', 'audit', '*', 'e', event, 'p', p, 'ids', ids, 'd', detail or '')
 end
--- One line on the staff call list, whoever writes it and however often.
+-- One line on the staff call list, whoever writes it and however often; nobody calls the canary.
 local function call_staff(id, line)
+  if line.patient and line.patient == redis.call('HGET', 'canary', 'patient') then return end
   if redis.call('HSETNX', 'calls', id, cjson.encode(line)) == 1 then
     count('calls_total|why=' .. (line.why or ''))
     audit('call', line.patient or '', id, {why = line.why, code = line.code})
