@@ -8,7 +8,7 @@ TORCH := $(shell sed -n 's/^torch==//p' requirements.lock)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check doctor bench train evaluate lock clean
+.PHONY: help demo test check doctor bench train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on
 
 evaluate: $(VENV)/.installed ## measure the bundled model on the held-out split, or on FILE=gold.jsonl
 	@$(BIN)/python -m training.evaluate $(if $(FILE),--file $(FILE))
+
+report: $(VENV)/.installed ## write yesterday's report to var/reports, or of DATE=2026-11-23, or TO=folder; SEND=1 mails it
+	@$(BIN)/python -m workers.report $(if $(DATE),--date $(DATE)) $(if $(TO),--to $(TO)) $(if $(SEND),--send)
 
 lock: ## write the exact versions of a fresh installation to requirements.lock
 	@rm -rf var/lock && $(PYTHON) -m venv var/lock

@@ -106,7 +106,15 @@ KINDS: dict[str, Kind] = {
     "account_restricted": _condition(
         "Meta restringió la cuenta de WhatsApp", "Abra el administrador de WhatsApp y apele o corrija lo que indica."
     ),
+    "report_failed": _condition(
+        "El informe diario no se pudo enviar",
+        "Revise SMTP_… y REPORT_EMAIL_TO. Se intenta cada diez minutos; «make report» lo escribe en un archivo.",
+    ),
     # Events
+    "report_unknown": _event(
+        "No se sabe si el informe diario llegó",
+        "Mire el buzón; si falta, envíelo con «python -m workers.report --send».",
+    ),
     "dead_letter": _event(
         "Un mensaje quedó sin respuesta", "Mire la lista «dead» y conteste al paciente por otro medio."
     ),
