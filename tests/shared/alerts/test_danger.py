@@ -1,50 +1,27 @@
-"""Alerts reach a real SMTP server (TLS and login), Slack's webhook and the backend, and never hold their caller."""
+"""Danger alerts reach a real SMTP server (TLS, login), Slack and the backend, and never hold their caller."""
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import email
-import email.policy
-import gc
 import logging
 import ssl
 import subprocess
 import threading
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from shared.alerts import DANGER_LIMIT_S, QUIET_S, Alerts, Post
+from shared.alerts import DANGER_LIMIT_S, Alerts, Post
 from shared.identity import patient_id
 from shared.settings import Settings
+from tests.shared.alerts.mail import mail_server, nothing, with_email
 from tests.workers.http_server import Answer, closed_port, script, serving
 
 AT = dt.datetime(2026, 11, 23, 14, 5, tzinfo=dt.UTC)
 NUMBER = "+59170000001"
-
-
-class Mailbox:
-    """aiosmtpd handler that keeps what it accepts."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        content = envelope.content
-        assert isinstance(content, bytes)
-        mail = email.message_from_bytes(content, policy=email.policy.default)
-        assert isinstance(mail, EmailMessage)
-        self.mails.append(mail)
-        return "250 OK"
 
 
 @pytest.fixture(scope="module")
@@ -57,44 +34,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     subprocess.run([*command.split(), "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
     return key, cert
-
-
-@contextmanager
-def mail_server(**options: Any) -> Iterator[tuple[Mailbox, int]]:
-    mailbox = Mailbox()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=closed_port(), **options)
-    controller.start()
-    try:
-        yield mailbox, controller.port
-    finally:
-        # The loop ends in stop(): connections that are still saying goodbye must be gone by then.
-        asyncio.run_coroutine_threadsafe(_until_quiet(), controller.loop).result(5)
-        controller.stop()
-        with warnings.catch_warnings():
-            # aiosmtpd leaves a half-closed transport to the collector; it must not be found in another test.
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
-
-
-async def _until_quiet() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    if others:
-        _, hung = await asyncio.wait(others, timeout=1)  # after a failed handshake one waits for ever
-        for task in hung:
-            task.cancel()
-        await asyncio.gather(*hung, return_exceptions=True)
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-def with_email(port: int, **more: Any) -> Settings:
-    mail: dict[str, Any] = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": port, "SMTP_STARTTLS": False}
-    people = {"ALERT_EMAIL_FROM": "asistente@ejemplo.bo", "ALERT_EMAIL_TO": "enfermeria@ejemplo.bo, jefa@ejemplo.bo"}
-    return Settings(_env_file=None, PATIENT_ID_KEY="clave", **(mail | people | more))
-
-
-def nothing() -> Settings:
-    return Settings(_env_file=None, PATIENT_ID_KEY="clave")
 
 
 def refuse(*_: object) -> None:
@@ -198,32 +137,28 @@ def test_the_answer_waits_two_seconds_at_most() -> None:
     assert alerts.wait(5)
 
 
-def test_incidents_are_grouped_by_kind_for_a_quarter_of_an_hour() -> None:
-    now = 0.0
-    with mail_server() as (mailbox, port):
-        alerts = Alerts(with_email(port), post=refuse, clock=lambda: now)
-        assert alerts.incident("backend_down", "ConnectTimeout")
-        assert alerts.incident("dead_letter", "write to 59170000001\nfailed")
-        for _ in range(3):
-            assert not alerts.incident("backend_down", "ConnectTimeout")
-        now = QUIET_S
-        assert alerts.incident("backend_down", "ConnectTimeout")
-        assert alerts.wait(5)
-    texts = sorted(str(mail.get_content()) for mail in mailbox.mails)
-    assert len(texts) == 3
-    assert ["3 veces más" in text for text in texts].count(True) == 1
-    assert any("Detalle: write to *** failed" in text for text in texts)
-
-
-def test_incidents_without_a_channel_are_only_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert not Alerts(nothing()).incident("backend_down", "x")
-    assert "incident" in caplog.text
-    alerts = Alerts(with_email(closed_port()))
-    assert alerts.incident("backend_down", "x")
-    assert alerts.wait(5)
-
-
 def test_the_configured_channels_are_named() -> None:
     settings = with_email(25, SLACK_WEBHOOK_URL="https://hooks.example/x")
     assert Alerts(settings, post=refuse).channels() == ["backend", "email", "slack"]
     assert Alerts(nothing()).channels() == []
+
+
+def test_the_first_rung_says_who_is_told_and_each_gets_a_link_of_their_own() -> None:
+    with mail_server() as (mailbox, port):
+        settings = with_email(
+            port, ALERT_LADDER="0 email jefa@ejemplo.bo; 10 slack", PUBLIC_URL="https://tb.ejemplo.bo"
+        )
+        alerts = Alerts(settings)
+        assert alerts.channels() == ["email"]
+        assert alerts.danger("hemoptisis", "emergencia", AT, NUMBER, alarm_id="a_1")
+        assert alerts.wait(5)
+    texts = {mail["To"]: mail.get_content() for mail in mailbox.mails}
+    assert sorted(texts) == ["enfermeria@ejemplo.bo, jefa@ejemplo.bo", "jefa@ejemplo.bo"]
+    links = {to: text.split("https://tb.ejemplo.bo/avisos/")[1].split()[0] for to, text in texts.items()}
+    assert len(set(links.values())) == 2
+
+
+def test_without_a_public_address_the_alert_says_where_to_acknowledge() -> None:
+    with mail_server() as (mailbox, port):
+        assert Alerts(with_email(port)).danger("hemoptisis", "emergencia", AT, NUMBER, alarm_id="a_1")
+    assert "página de operadores" in mailbox.mails[0].get_content()
