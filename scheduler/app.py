@@ -29,8 +29,24 @@ def create_app(settings: Settings) -> Celery:
     return celery
 
 
+# Flower only looks: what it could change is nobody's task there. It keeps nothing over a restart: the history of
+# messages is in the audit and in Prometheus. It enables task events on the workers by itself.
+FLOWER_OPTIONS = {
+    "FLOWER_READ_ONLY": "true",
+    "FLOWER_PERSISTENT": "false",
+    "FLOWER_MAX_TASKS": "10000",
+    "FLOWER_PURGE_OFFLINE_WORKERS": "86400",  # seconds; each start of a worker has a name of its own
+}
+
+
 def guard_flower(settings: Settings) -> None:
     """Flower shows queues to whoever reaches it: outside the demo it does not start without a password."""
+    from flower.views import monitor
+    from tornado.web import authenticated
+
+    for name, value in FLOWER_OPTIONS.items():
+        os.environ.setdefault(name, value)
+    monitor.Metrics.get = authenticated(monitor.Metrics.get)  # Flower itself leaves /metrics open to everybody
     if settings.FLOWER_BASIC_AUTH:
         os.environ.setdefault("FLOWER_BASIC_AUTH", settings.FLOWER_BASIC_AUTH.get_secret_value())
     elif not settings.DEMO:
