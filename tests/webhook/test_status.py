@@ -49,6 +49,8 @@ FINE = health.Facts(
         ({"oldest_waiting_s": 119.0}, "ok", None),
         ({"oldest_waiting_s": 500.0}, "down", "turns late"),
         ({"oldest_outgoing_s": 301.0}, "down", "deliveries late"),
+        ({"canary_age_s": 601.0, "canary_period_s": 300.0}, "down", "canary late"),
+        ({"canary_age_s": 599.0, "canary_period_s": 300.0}, "ok", None),
     ],
     ids=str,
 )
@@ -98,6 +100,15 @@ def test_model_tells_why_a_model_was_refused(web: FlaskClient, client: redis.Red
 def test_late_messages_show_in_health(web: FlaskClient, client: redis.Redis) -> None:
     client.zadd("fresh", {"p_1": (time.time() - 60) * 1000})
     assert any("not searched" in problem for problem in web.get("/health").json["problems"])
+
+
+def test_the_canary_shows_in_health(web: FlaskClient, client: redis.Redis) -> None:
+    assert web.get("/health").json["canary"] is None
+    client.hset("canary", mapping={"good_ms": round((time.time() - 700) * 1000), "period_s": 300})
+    told = web.get("/health").json
+    assert told["canary"]["late"] is True
+    assert 700 <= told["canary"]["age_s"] < 710
+    assert any("canary late" in problem for problem in told["problems"])
 
 
 def test_metrics_are_prometheus_text(web: FlaskClient, client: redis.Redis) -> None:
