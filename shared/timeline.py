@@ -72,7 +72,7 @@ def related(records: Sequence[Record], identifier: str) -> set[str]:
 
 def begins(steps: Sequence[Step]) -> bool:
     """Whether the story is there from its beginning, so that nothing older need be looked for."""
-    return any(step.what in (Event.ACCEPTED, Event.PLANNED) for step in steps)
+    return any(step.what in (Event.ACCEPTED, Event.PLANNED, Event.WRITTEN) for step in steps)
 
 
 @dataclass(frozen=True, slots=True)
