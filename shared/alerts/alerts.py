@@ -195,6 +195,10 @@ class Alerts:
         self._believe(closed={kind})  # noted; the next refresh says whether it has to be noted again
         return closed
 
+    def close_by_hand(self, kind: str) -> bool:
+        """End an incident at once, whatever was seen of it lately; False when it is not open."""
+        return self._close(kind, Ending.HAND)
+
     def wait(self, timeout_s: float) -> bool:
         """Wait for what is being sent, at the end of a process or a test. True when nothing is left."""
         return self._background.wait(timeout_s)

@@ -35,7 +35,9 @@ class LocalIncidents:
                 return None
             if ending is Ending.WORKS and not known.works_ms:
                 known = self._open[kind] = replace(known, works_ms=now_ms)
-            if now_ms - known.last_ms < (quiet_ms if ending is Ending.QUIET else known.settle_ms):
+            if ending is not Ending.HAND and now_ms - known.last_ms < (
+                quiet_ms if ending is Ending.QUIET else known.settle_ms
+            ):
                 return None
             self._closed_ms[kind] = now_ms
             return self._open.pop(kind)

@@ -32,7 +32,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `unconfirmed` | zset | delivery id of a reminder -> when it must have arrived (ms) | - |
 | `contacted` | zset | p -> when we last wrote unasked (ms): Meta counts people in 24 h | a day |
 | `throughput` | string | when the number's throughput is free again (ms) | 60 s |
-| `paced:{p}` | string | lives while Meta's pair rate asks for silence | 6 s a message |
+| `paced:{p}` | string | until when Meta's pair rate asks for silence (ms) | 6 s a message |
 | `lease:{p}:{lane}` | string | token of the delivery in progress | 10 s, renewed |
 | `delivery:{id}` | hash | kind, box, covers, state, by, since, attempts, resends, wamid, status, code, due … | 8 days |
 | `sent:{wamid}` | string | delivery id of a message at Meta, to read its statuses | 8 days |
@@ -43,10 +43,17 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `unreadable` | list | raw webhook bodies that could not be read, for replay | none, newest 1,000 |
 | `worker:{name}` | string | what a worker says of itself | 15 s |
 | `workers` | zset | worker name -> last heartbeat (ms) | names older than a day are dropped |
-| `pulse` | hash | queue -> when its last pulse was consumed (s); `rung:{queue}` when it was rung; `beat`: Beat's last sweep | none |
+| `pulse` | hash | queue -> last pulse consumed (s); `rung:{queue}`: rung; `beat`: Beat's last sweep | none |
 | `pulse_rung:{queue}` | string | a pulse was rung in this period | 10 s |
 | `canary` | hash | what the last test messages found (`shared.canary`) | none |
 | `report:{date}` | string | the day's report: composing (a lease), sending, sent, unknown | 10 min, then 40 days |
 | `stats:{date}` | string | figures of a whole day (`workers.report.figures`) | 400 days |
+| `alarm:{alarm_id}` | hash | patient, category, level, at, raised_ms, rung, acknowledged_ms, by | 8 days |
+| `alarms` | zset | alarm id -> when the next rung of the ladder is told (ms); not those acknowledged | - |
+| `incidents` | zset | kind of an open incident -> when it was last seen (ms) | - |
+| `incident:{kind}` | hash | an open one: detail, count, opened_ms, last_ms, told_ms, works_ms … | until closed |
+| `incident:{kind}:closed` | hash | the same, of the one that was closed last | 15 min |
+| `suspected` | hash | kind -> since when the watch sees it (ms) | - |
+| `watch` | string | a process has judged the system in this moment | 2.5 s |
 | `metrics` | hash | all counters and histogram buckets | none |
 """

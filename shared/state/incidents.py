@@ -23,6 +23,7 @@ class Ending(StrEnum):
     WORKS = "works"  # somebody saw that it works again
     SETTLED = "settled"  # that was seen before, and nothing else since
     QUIET = "quiet"  # it did not happen again
+    HAND = "hand"  # a person says so
 
 
 @dataclass(frozen=True, slots=True)

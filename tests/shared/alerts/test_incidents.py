@@ -10,6 +10,7 @@ import redis
 
 from demo.redis_server import RedisServer
 from shared.alerts import Alerts
+from shared.alerts.__main__ import main
 from shared.alerts.kinds import KINDS, Sort, kind_of, title_of
 from shared.state.incidents import Ending, RedisIncidents
 from shared.state.store import connect, script
@@ -248,3 +249,21 @@ def test_every_row_of_the_table_can_be_read_by_staff() -> None:
         assert row.title
         assert row.advice.endswith(".")
         assert title_of(kind) == row.title
+
+
+def test_the_command_line_lists_and_closes(
+    office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = office.client.connection_pool.connection_kwargs["port"]
+    for name, value in (office.settings.model_dump() | {"REDIS_PORT": port}).items():
+        if name in ("REDIS_PORT", "SMTP_HOST", "SMTP_PORT", "SMTP_STARTTLS", "ALERT_EMAIL_TO", "ALERT_EMAIL_FROM"):
+            monkeypatch.setenv(name, str(value))
+    office.process().incident("account_restricted", "ACCOUNT_VIOLATION")
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith("account_restricted\tcondition\t")
+    assert main(["close", "account_restricted"]) == 0
+    assert main(["close", "account_restricted"]) == 1
+    assert main(["open"]) == 64
+    monkeypatch.setenv("REDIS_PORT", str(closed_port()))
+    assert main([]) == 69
+    assert len(office.subjects()) == 2
