@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 from shared.errors import EngineBusy
@@ -28,6 +29,7 @@ class Job:
     logprobs: list[float] = field(default_factory=list)
     first_choices: tuple[tuple[int, float], ...] = ()
     batch_size: int = 0
+    context: Context = field(default_factory=copy_context)  # of the caller: log lines about it carry the caller's ids
 
     def is_late(self, now: float) -> bool:
         return now - self.submitted_at >= self.request.deadline_s

@@ -164,7 +164,8 @@ class Engine:
         try:
             logits = self._forward.prefill(job.request.ids)
         except Exception as error:
-            log.exception("the model failed on a prompt", extra={"prompt_tokens": len(job.request.ids)})
+            extra = {"prompt_tokens": len(job.request.ids)}
+            job.context.run(log.exception, "the model failed on a prompt", extra=extra)
             self._fail(job, error, "failed")
             return
         self._count("prompt_tokens", len(job.request.ids))
@@ -198,7 +199,7 @@ class Engine:
             try:
                 finish = self._append(job, row)
             except Exception as error:  # a mask that raises, logits that are not finite: this request's own fault
-                log.exception("a request failed", extra={"tokens": len(job.ids)})
+                job.context.run(log.exception, "a request failed", extra={"tokens": len(job.ids)})
                 self._fail(job, error, "failed")
                 done.append(job)
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -11,6 +12,7 @@ import pytest
 import torch  # noqa: TID253
 
 from shared.errors import EngineBusy, PromptTooLong
+from shared.logs import JsonFormatter, bind
 from workers.model.engine import Engine, Limits
 from workers.model.forward import TransformersForward
 from workers.model.generation import Finish, Request
@@ -220,6 +222,18 @@ def test_a_crash_on_a_prompt_spares_those_who_run(engine: Engine, counting: Coun
     with pytest.raises(RuntimeError, match="broken prefill"):
         doomed.result(WAIT_S)
     assert len(running.result(WAIT_S).ids) == 20
+
+
+def test_what_the_engine_logs_of_a_request_carries_the_ids_of_its_caller(
+    engine: Engine, counting: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.setFormatter(JsonFormatter())
+    counting.breaks = lambda where: where == "prefill"
+    with bind(message="m_1"):
+        doomed = engine.submit(ask())
+    with pytest.raises(RuntimeError):
+        doomed.result(WAIT_S)
+    assert [json.loads(line)["message"] for line in caplog.text.splitlines()] == ["m_1"]
 
 
 def test_a_mask_that_raises_fails_its_own_request_only(engine: Engine, counting: Counting) -> None:
