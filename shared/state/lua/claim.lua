@@ -56,7 +56,7 @@ while true do
       count('sends_total|outcome=unsettled')
     end
   end
-  local debt = math.max(0, redis.call('PTTL', KEYS[6]))
+  local debt = math.max(0, tonumber(redis.call('GET', KEYS[6]) or 0) - now)
   if send and is_reminder then
     -- This patient got a message a moment ago: Meta allows one in six seconds, and what came faster is paid back.
     if debt > 0 then
@@ -67,7 +67,7 @@ while true do
   end
   if send then
     redis.call('HSET', key, 'state', 'sending', 'by', ARGV[1], 'since', now)
-    redis.call('SET', KEYS[6], 1, 'PX', debt + 6000)
+    redis.call('SET', KEYS[6], now + debt + 6000, 'PX', debt + 6000)
     if not is_reminder then -- a reminder's share was taken when it was rung (due.lua)
       redis.call('SET', KEYS[4], math.max(now, tonumber(redis.call('GET', KEYS[4]) or 0)) + ARGV[5], 'PX', 60000)
     end
