@@ -18,7 +18,7 @@ from shared.celery_app import Role, create_celery
 from shared.metrics import Metrics
 from shared.settings import ProcessRole, Settings, load
 from shared.state import store
-from webhook import acknowledge, chat, metrics_page, status, whatsapp
+from webhook import acknowledge, chat, metrics_page, ops, status, whatsapp
 from webhook.doorbell import Doorbell
 from webhook.intake import Intake
 
@@ -79,5 +79,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(status.blueprint(services.client))
     app.register_blueprint(metrics_page.blueprint(services.client))
     app.register_blueprint(acknowledge.blueprint(services.settings, services.client))
+    ops.register(app, services.settings, services.client, services.doorbell)
     log.info("webhook ready", extra={"pid_port": settings.PORT, "chat": bool(settings.CHAT_API_KEY)})
     return app

@@ -45,6 +45,10 @@ class Doorbell:
             self._patients.update(dict.fromkeys(patients))
             self._changed.notify()
 
+    def ring_delivery(self, patient: str, lane: str) -> bool:
+        """Ask at once for one lane of an outbox to be sent; False when it was not heard: the sweep rings then."""
+        return self._send(TaskName.DELIVER_OUTBOX, (patient, lane))
+
     def close(self) -> None:
         """Ring for whoever still waits, then stop."""
         with self._changed:
@@ -74,8 +78,11 @@ class Doorbell:
                     self._patients.clear()  # the sweep has seen them meanwhile
 
     def _publish(self, batch: list[str]) -> bool:
+        return self._send(TaskName.TRIAGE, (batch,))
+
+    def _send(self, task: TaskName, arguments: tuple[object, ...]) -> bool:
         try:
-            self._celery.send_task(TaskName.TRIAGE, args=(batch,), queue=QUEUE_OF_TASK[TaskName.TRIAGE])
+            self._celery.send_task(task, args=arguments, queue=QUEUE_OF_TASK[task])
         except (OperationalError, OSError) as error:
             self._metrics.count("doorbells_failed_total")
             log.warning("doorbell failed, the sweep will ring", extra={"cause": type(error).__name__})
