@@ -35,8 +35,8 @@ class Mailbox:
 
 
 @contextmanager
-def mail_server(**options: Any) -> Iterator[tuple[Mailbox, int]]:
-    mailbox = Mailbox()
+def mail_server(mailbox: Mailbox | None = None, **options: Any) -> Iterator[tuple[Mailbox, int]]:
+    mailbox = mailbox or Mailbox()
     controller = Controller(mailbox, hostname="127.0.0.1", port=closed_port(), **options)
     controller.start()
     try:
