@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, LINE = "#1f2933", "#5f6b7a", "#e3e8ee"
 BLUE, PALE, RED, GREEN = "#1b6ca8", "#b9d3e8", "#c0392b", "#2e8b57"
-_WIDTH_IN, _DPI = 5.6, 200  # shown 560 pixels wide at most, sharp on a phone
+_WIDTH_IN, _DPI = 4.2, 256  # shown 560 pixels wide at most, sharp on a phone
 _INTENTS_SHOWN = 10
 _WEEKDAYS = ("lu", "ma", "mi", "ju", "vi", "sá", "do")
 
@@ -43,7 +43,7 @@ def _figure(height_in: float) -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(LINE)
-    axes.tick_params(colors=MUTED, labelsize=9, length=0)
+    axes.tick_params(colors=MUTED, labelsize=8.5, length=0)
     axes.set_axisbelow(True)
     return figure, axes
 
@@ -68,7 +68,7 @@ def _whole_numbers(axis: Any) -> None:
 
 def _hours(history: History) -> bytes:
     """Messages per hour, with the same weekday a week before as a line."""
-    figure, axes = _figure(2.3)
+    figure, axes = _figure(2.0)
     hours = range(len(history.today.by_hour))
     axes.bar(hours, history.today.by_hour, width=0.78, color=BLUE, label="Este día")
     if week := history.week_before:
@@ -87,7 +87,7 @@ def _values_upwards(axes: Axes, values: Sequence[float]) -> None:
 
 def _bars(names: list[str], values: list[int], colors: list[str], notes: list[str]) -> bytes:
     """Horizontal bars with their values beside them."""
-    figure, axes = _figure(0.3 * len(names) + 0.25)
+    figure, axes = _figure(0.25 * len(names) + 0.2)
     places = range(len(names))
     axes.barh(places, values, height=0.68, color=colors)
     axes.set_yticks(places, names, color=INK)
@@ -95,7 +95,7 @@ def _bars(names: list[str], values: list[int], colors: list[str], notes: list[st
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
     most = max(1, *values)
-    axes.set_xlim(0, most * 1.22)
+    axes.set_xlim(0, most * 1.3)
     for place, value, note in zip(places, values, notes, strict=True):
         axes.text(value + most * 0.015, place, note, va="center", fontsize=9, color=INK)
     return _png(figure)
@@ -117,13 +117,14 @@ def _reminders(today: DayFigures) -> bytes:
     sent = today.reminders.get("sent", 0)
     steps = [("Enviados", sent, PALE), ("Entregados", today.reminders.get("delivered", 0), BLUE)]
     steps += [("Leídos", today.reminders.get("read", 0), GREEN), ("A llamar", called, RED)]
-    notes = [f"{wording.number(n)}" + (f"  ({n / sent:.0%})".replace("%", " %") if sent else "") for _, n, _ in steps]
+    notes = [f"{wording.number(n)}" + (f"  ({n / sent * 100:.0f} %)" if sent else "") for _, n, _ in steps]
+    notes[-1] = wording.number(called)  # also those to whom nothing could be sent
     return _bars([name for name, _, _ in steps], [n for _, n, _ in steps], [color for *_, color in steps], notes)
 
 
 def _days(history: History) -> bytes:
     """Messages of the last fourteen days, with the danger alerts written over them."""
-    figure, axes = _figure(2.5)
+    figure, axes = _figure(2.1)
     days = [history.today.day - dt.timedelta(days=back) for back in range(SHOWN - 1, -1, -1)]
     known = history.before | {history.today.day: history.today}
     values = [known[day].messages if day in known else 0 for day in days]

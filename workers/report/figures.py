@@ -63,7 +63,7 @@ class DayFigures:
     optouts: int = 0
     optins: int = 0
     returned: int = 0  # given back to the assistant by a person
-    moment: Moment = field(default_factory=Moment)
+    moment: Moment | None = None  # None: the day was counted later
 
     @property
     def danger(self) -> int:
@@ -84,7 +84,8 @@ class DayFigures:
         if not isinstance(raw, dict) or "day" not in raw:
             raise ValueError("no figures of a day")
         values = _known(cls, raw) | {"day": dt.date.fromisoformat(raw["day"])}
-        values["moment"] = Moment(**_known(Moment, raw.get("moment") or {}))
+        if values.get("moment"):
+            values["moment"] = Moment(**_known(Moment, raw["moment"]))
         return cls(**values)
 
 

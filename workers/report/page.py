@@ -19,15 +19,16 @@ from shared.settings import Settings
 from workers.dialogue.wording import say_date, say_time
 from workers.report import wording
 from workers.report.charts import draw
+from workers.report.figures import Moment
 from workers.report.history import History
 from workers.report.table import Row, Section, sections, spreadsheet
 from workers.report.wording import Unit
 
-CHARTS = {
-    "hours": "Mensajes por hora, comparados con el mismo día de la semana anterior",
-    "intents": "Qué querían los pacientes: cuántas veces cada cosa",
-    "days": "Mensajes de los últimos 14 días; en rojo, los avisos de peligro de cada día",
-    "reminders": "Recordatorios enviados, entregados, leídos y pacientes a llamar",
+CAPTIONS = {
+    "hours": "Mensajes por hora; la línea roja es el mismo día de la semana anterior.",
+    "intents": "Cuántas veces se pidió cada cosa.",
+    "days": "Mensajes por día; en rojo, los avisos de peligro.",
+    "reminders": "Qué pasó con los recordatorios de este día.",
 }
 
 
@@ -95,7 +96,8 @@ def compose(settings: Settings, history: History, now: dt.datetime) -> Report:
         "sections": [part for part in parts if part.rows],
         "days": days,
         "has_week": history.week_before is not None,
-        "charts": CHARTS,
+        "captions": CAPTIONS,
+        "alts": alternatives(history),
         "pictures": pictures,
         "say": wording.say,
         "written": f"{now.astimezone(settings.timezone):%d/%m/%Y %H:%M}",
@@ -137,9 +139,29 @@ def tiles(history: History) -> list[Tile]:
     ]
 
 
+def alternatives(history: History) -> dict[str, str]:
+    """What each picture says, for those who do not see it."""
+    today = history.today
+    busiest = max(range(len(today.by_hour)), key=lambda hour: today.by_hour[hour])
+    days = [day.messages for day in history.before.values()] + [today.messages]
+    first = next(iter(today.intents), "")
+    steps = ", ".join(
+        f"{name.lower()} {wording.number(today.reminders.get(step, 0))}" for step, name in wording.REMINDERS.items()
+    )
+    return {
+        "hours": f"Gráfico de barras de los mensajes por hora. La hora con más mensajes fue la de las {busiest}: "
+        f"{wording.number(today.by_hour[busiest])}.",
+        "days": f"Gráfico de barras de los mensajes de los últimos días: este día {wording.number(today.messages)}, "
+        f"el de menos {wording.number(min(days))} y el de más {wording.number(max(days))}.",
+        "intents": "Gráfico de barras de lo que querían los pacientes. Lo más frecuente: "
+        f"{wording.label(wording.INTENTS, first).lower()}. Las cifras están en la tabla que sigue.",
+        "reminders": f"Gráfico de barras de los recordatorios: {steps}.",
+    }
+
+
 def attention(history: History) -> list[str]:
     """What somebody should look at today, the most urgent first; empty when there is nothing."""
-    today, moment = history.today, history.today.moment
+    today, moment = history.today, history.today.moment or Moment()
     waiting = today.danger - today.acknowledged
     lines = [
         (waiting, "aviso de peligro que nadie ha confirmado", "avisos de peligro que nadie ha confirmado"),

@@ -66,13 +66,13 @@ def sections(history: History) -> list[Section]:
         Section(
             "Mensajes",
             (
-                one("Mensajes de pacientes", lambda d: d.messages),
+                one("Mensajes recibidos", lambda d: d.messages),
                 one("Pacientes distintos", lambda d: d.patients),
                 one("Respuestas del asistente", lambda d: d.turns),
-                one("Mensajes con una persona a cargo", lambda d: d.silent_turns),
-                one("Sin respuesta después de 10 minutos", lambda d: d.unanswered),
+                one("Con una persona a cargo", lambda d: d.silent_turns),
+                one("Más de 10 min sin respuesta", lambda d: d.unanswered),
                 one("Dados por perdidos", lambda d: d.given_up),
-                one("Respuestas que WhatsApp no aceptó", lambda d: d.failed_replies),
+                one("No aceptadas por WhatsApp", lambda d: d.failed_replies),
             ),
             "hours",
         ),
@@ -81,11 +81,11 @@ def sections(history: History) -> list[Section]:
             (
                 one("Avisos de peligro", lambda d: d.danger),
                 *each(lambda d: d.alarms, wording.LEVELS, wording.LEVELS),
-                one("Avisos que nadie recibió a tiempo", lambda d: d.alarms_untold),
-                one("Avisos sin confirmar", lambda d: d.danger - d.acknowledged),
-                one("Tiempo hasta confirmar (mediana)", lambda d: d.acknowledged_median_s, seconds),
-                one("Tiempo hasta confirmar (el más largo)", lambda d: d.acknowledged_longest_s, seconds),
-                one("Respuesta al paciente en peligro (95 de 100)", lambda d: d.danger_reply_p95_s, seconds),
+                one("Que nadie recibió a tiempo", lambda d: d.alarms_untold),
+                one("Sin confirmar", lambda d: d.danger - d.acknowledged),
+                one("Hasta confirmar (mediana)", lambda d: d.acknowledged_median_s, seconds),
+                one("Hasta confirmar (el más largo)", lambda d: d.acknowledged_longest_s, seconds),
+                one("Respuesta fija (95 de 100)", lambda d: d.danger_reply_p95_s, seconds),
             ),
         ),
         Section(
@@ -103,12 +103,12 @@ def sections(history: History) -> list[Section]:
         Section(
             "Lista de llamadas",
             (
-                one("Pendientes ahora", lambda d: d.moment.calls),
+                one("Pendientes ahora", lambda d: d.moment.calls if d.moment else None),
                 one("Llamadas hechas", lambda d: d.calls_done),
                 *each(lambda d: _prefixed("Recordatorio", d.reminder_calls), {}),
                 *each(lambda d: _prefixed("Conversación", d.other_calls), {}),
             ),
-            note="Por qué se anotó a cada paciente nuevo de la lista.",
+            note="Los que quedan por llamar ahora, y por qué se anotó a los nuevos de este día.",
         ),
         Section(
             "Qué querían los pacientes",
@@ -128,9 +128,9 @@ def sections(history: History) -> list[Section]:
         Section(
             "Tiempos",
             (
-                one("Respuesta: la mitad llega en", lambda d: d.reply_p50_s, seconds),
-                one("Respuesta: 95 de 100 llegan en", lambda d: d.reply_p95_s, seconds),
-                one("Respuesta: 99 de 100 llegan en", lambda d: d.reply_p99_s, seconds),
+                one("La mitad llega en", lambda d: d.reply_p50_s, seconds),
+                one("95 de 100 llegan en", lambda d: d.reply_p95_s, seconds),
+                one("99 de 100 llegan en", lambda d: d.reply_p99_s, seconds),
                 one("La espera más larga", lambda d: d.waited_longest_s, seconds),
                 *each(lambda d: d.waits, wording.WAITS),
             ),
@@ -139,7 +139,7 @@ def sections(history: History) -> list[Section]:
         Section(
             "Personas y permisos",
             (
-                one("Con una persona a cargo ahora", lambda d: d.moment.handoffs),
+                one("Con una persona a cargo ahora", lambda d: d.moment.handoffs if d.moment else None),
                 one("Devueltos al asistente", lambda d: d.returned),
                 one("Bajas de avisos", lambda d: d.optouts),
                 one("Vuelven a recibir avisos", lambda d: d.optins),
@@ -149,7 +149,7 @@ def sections(history: History) -> list[Section]:
 
 
 def _prefixed(what: str, counts: Counts) -> dict[str, int]:
-    return {f"{what}: {wording.label(wording.CALLS, why).lower()}": n for why, n in counts.items()}
+    return {f"{what}: {wording.label(wording.CALLS, why)}": n for why, n in counts.items()}
 
 
 def spreadsheet(parts: list[Section]) -> bytes:

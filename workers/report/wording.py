@@ -65,17 +65,17 @@ REMINDERS = {
     "failed": "Fallidos",
 }
 CALLS = {
-    "not_delivered": "No llegó a tiempo",
+    "not_delivered": "no llegó a tiempo",
     "failed": "WhatsApp no lo entregó",
-    "unknown": "No se sabe si llegó",
-    "no_consent": "Sin permiso del paciente",
-    "limit": "Límite diario de WhatsApp",
-    "late": "Ya era tarde para enviarlo",
-    "pedido": "Pidió hablar con una persona",
-    "no_entendido": "No se le entendió",
-    "sin_numero": "Sin número conocido",
-    "resultado_desconocido": "Espera saber si su cita quedó",
-    "urgencia": "Dice que es urgente",
+    "unknown": "no se sabe si llegó",
+    "no_consent": "sin permiso del paciente",
+    "limit": "límite diario de WhatsApp",
+    "late": "ya era tarde para enviarlo",
+    "pedido": "pidió hablar con una persona",
+    "no_entendido": "no se le entendió",
+    "sin_numero": "sin número conocido",
+    "resultado_desconocido": "espera saber si su cita quedó",
+    "urgencia": "dice que es urgente",
 }
 WAITS = {
     "model": "El modelo estaba cargando",
@@ -133,14 +133,10 @@ def raw(value: float | None, unit: Unit) -> str:
 
 
 def change(today: float | None, other: float | None, unit: Unit) -> str:
-    """`+12`, `−3`, `+4 puntos`, `igual`; empty when there is nothing to compare with."""
+    """`12 más que hace 7 días`, `3 menos …`, `igual que …`; in words too when there is nothing to compare with."""
     if today is None or other is None:
-        return ""
-    step = today - other
-    if unit is Unit.SHARE:
-        points = round(step * 100)
-        return "igual" if points == 0 else f"{'+' if points > 0 else '−'}{abs(points)} puntos"
-    said = say(abs(step), unit)
-    if said in ("0", "0,0 s"):
-        return "igual"
-    return f"{'+' if step > 0 else '−'}{said}"
+        return "sin dato de hace 7 días"
+    said = say(abs(today - other), unit)
+    if said in (say(0, unit), NOTHING):
+        return "igual que hace 7 días"
+    return f"{said} {'más' if today > other else 'menos'} que hace 7 días"
