@@ -130,7 +130,7 @@ def _replay(client: redis.Redis, ids: Iterable[str]) -> int:
 
 
 def _replay_all(client: redis.Redis) -> int:
-    """All that can be put back; the newest first, because each reply goes before those that wait already."""
+    """All that can be put back; each finds its place in time, so their order does not matter."""
     letters = dead.list_letters(client, ALL)
     able = [letter for letter in letters if letter.refusal is None]
     done = sum(dead.replay(client, letter.id, by=_operator()) for letter in _watched(able, "letters"))

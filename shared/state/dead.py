@@ -67,7 +67,7 @@ def find(client: redis.Redis, letter_id: str) -> Letter | None:
 
 
 def replay(client: redis.Redis, letter_id: str, by: str) -> bool:
-    """Put a letter back where it was: messages at their place in the inbox, a reply at the head of its lane.
+    """Put a letter back where it was: messages at their place in the inbox, a reply at its place in its lane.
 
     Removal and return are one step, so that a letter is put back once, whoever asks and however often. The next sweep
     rings for it.

@@ -130,7 +130,13 @@ def readable(client: redis.Redis, patient: str, rows: Sequence[str]) -> list[Ent
         except ValueError:
             with client.pipeline(transaction=True) as pipe:
                 pipe.lrem(f"inbox:{patient}", 1, raw)
-                pipe.lpush("dead", json.dumps({"patient": patient, "why": "unreadable", "entries": [raw]}))
+                letter = {
+                    "patient": patient,
+                    "why": "unreadable",
+                    "at": datetime.now(UTC).isoformat(),
+                    "entries": [raw],
+                }
+                pipe.lpush("dead", json.dumps(letter))
                 pipe.execute()
     return entries
 

@@ -26,7 +26,7 @@ audit('status', p, id, {status = ARGV[3], code = ARGV[4]})
 if ARGV[3] == 'failed' and f[4] == 'reminder' then
   call_about(id, p, 'reminder', 'failed', ARGV[4])
 elseif ARGV[3] == 'failed' then
-  redis.call('LPUSH', KEYS[3], cjson.encode({delivery = id, box = f[3], kind = f[4], code = ARGV[4], why = 'status'}))
+  redis.call('LPUSH', KEYS[3], cjson.encode({delivery = id, box = f[3], kind = f[4], code = ARGV[4], why = 'status', at = now_ms()}))
   redis.call('LTRIM', KEYS[3], 0, 9999)
   count('dead_total|kind=status')
 end

@@ -26,11 +26,16 @@ def message_letter(*entries: str) -> str:
     return json.dumps({"patient": P, "why": "PartnerRefused", "at": LONG_AGO.isoformat(), "entries": list(entries)})
 
 
-def delivery_letter(delivery_id: str = "d_1", kind: DeliveryKind = DeliveryKind.REPLY) -> str:
-    delivery = Delivery(id=delivery_id, kind=kind, reply=Reply(text=SECRET), created_at=LONG_AGO, covers=("m_1",))
+def outgoing(delivery_id: str, minutes: int = 0, kind: DeliveryKind = DeliveryKind.REPLY) -> str:
+    at = LONG_AGO + dt.timedelta(minutes=minutes)
+    delivery = Delivery(id=delivery_id, kind=kind, reply=Reply(text=SECRET), created_at=at, covers=("m_1",))
+    return f"{delivery_id}|{delivery.to_json()}"
+
+
+def delivery_letter(delivery_id: str = "d_1", kind: DeliveryKind = DeliveryKind.REPLY, minutes: int = 0) -> str:
     return json.dumps(
         {"patient": P, "delivery": delivery_id, "kind": kind, "why": "PartnerRefused", "code": 131047}
-        | {"at": LONG_AGO.isoformat(), "entry": f"{delivery_id}|{delivery.to_json()}"}
+        | {"at": LONG_AGO.isoformat(), "entry": outgoing(delivery_id, minutes, kind)}
     )
 
 
@@ -81,8 +86,8 @@ def test_letters_put_back_in_any_order_stand_in_the_order_of_writing(client: red
     assert client.lrange(f"inbox:{P}", 0, -1) == [entry(1), entry(3), entry(5)]
 
 
-def test_a_reply_returns_to_the_head_of_its_lane_as_if_never_tried(client: redis.Redis) -> None:
-    client.rpush(f"outbox:{P}:urgent", "d_2|{}")
+def test_a_reply_returns_to_its_place_in_its_lane_as_if_never_tried(client: redis.Redis) -> None:
+    client.rpush(f"outbox:{P}:urgent", outgoing("d_2", 5))
     client.hset("delivery:d_1", mapping={"state": "failed", "attempts": 3, "code": "131047", "reason": "x"})
     [letter] = kept(client, delivery_letter(kind=DeliveryKind.DANGER))
     assert dead.replay(client, letter.id, by="ana")
@@ -93,6 +98,13 @@ def test_a_reply_returns_to_the_head_of_its_lane_as_if_never_tried(client: redis
     assert client.zscore("outgoing", f"{P}:urgent") is not None
     assert not dead.replay(client, letter.id, by="ana")
     assert client.llen(f"outbox:{P}:urgent") == 2
+
+
+def test_replies_put_back_in_any_order_stand_in_the_order_of_writing(client: redis.Redis) -> None:
+    client.rpush(f"outbox:{P}:normal", outgoing("d_4", 4))
+    letters = kept(client, *(delivery_letter(f"d_{n}", minutes=n) for n in (5, 1, 3)))
+    assert all(dead.replay(client, letter.id, by="ana") for letter in letters)
+    assert [raw.partition("|")[0] for raw in client.lrange(f"outbox:{P}:normal", 0, -1)] == ["d_1", "d_3", "d_4", "d_5"]
 
 
 def test_a_reply_that_arrived_after_all_is_not_sent_again(client: redis.Redis) -> None:
