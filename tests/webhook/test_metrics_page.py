@@ -127,7 +127,7 @@ def test_workers_engine_canary_and_redis_show(client: redis.Redis, page: Callabl
     shown = page()
     states = {"alive": 1, "dead": 1, "consuming": 1, "model_ready": 1, "model_failed": 0, "danger_rules_broken": 0}
     assert {state: shown[f"workers{{state={state}}}"] for state in states} == states
-    assert shown["model_info{worker=w1}{model=m}{revision=r1}"] == 1
+    assert shown["model_info{model=m}{revision=r1}{worker=w1}"] == 1
     assert shown["model_cache_free_bytes{worker=w1}"] == 9
     engine = [shown[f"engine_{name}{{worker=w1}}"] for name in ("waiting", "running", "tokens_per_second")]
     assert engine == [2, 3, 41.5]
