@@ -46,14 +46,14 @@ class DayFigures:
     danger_reply_p95_s: float | None = None
     visits: Counts = field(default_factory=dict)  # done at the backend: schedule, reschedule, cancel, confirm
     visits_failed: Counts = field(default_factory=dict)  # by outcome
-    reminders: Counts = field(default_factory=dict)  # planned, sent, delivered, read, failed
+    reminders: Counts = field(default_factory=dict)  # planned, sent, delivered, read, failed, dropped
     reminder_calls: Counts = field(default_factory=dict)  # on the call list, by reason
     other_calls: Counts = field(default_factory=dict)  # hand-offs and replies on the call list, by reason
     calls_done: int = 0
     unanswered: int = 0  # no answer within ten minutes
     unanswered_ids: tuple[str, ...] = ()  # the first of them
     given_up: int = 0
-    failed_replies: int = 0
+    failed_replies: int = 0  # refused by Meta, or not delivered
     replies: int = 0  # whose time was measured
     reply_p50_s: float | None = None  # from the end of the burst to Meta's acceptance
     reply_p95_s: float | None = None
@@ -63,6 +63,7 @@ class DayFigures:
     optouts: int = 0
     optins: int = 0
     returned: int = 0  # given back to the assistant by a person
+    reactivated: int = 0  # opt-outs that a person lifted
     moment: Moment | None = None  # None: the day was counted later
 
     @property

@@ -72,7 +72,7 @@ def sections(history: History) -> list[Section]:
                 one("Con una persona a cargo", lambda d: d.silent_turns),
                 one("Más de 10 min sin respuesta", lambda d: d.unanswered),
                 one("Dados por perdidos", lambda d: d.given_up),
-                one("No aceptadas por WhatsApp", lambda d: d.failed_replies),
+                one("No entregadas por WhatsApp", lambda d: d.failed_replies),
             ),
             "hours",
         ),
@@ -142,7 +142,7 @@ def sections(history: History) -> list[Section]:
                 one("Con una persona a cargo ahora", lambda d: d.moment.handoffs if d.moment else None),
                 one("Devueltos al asistente", lambda d: d.returned),
                 one("Bajas de avisos", lambda d: d.optouts),
-                one("Vuelven a recibir avisos", lambda d: d.optins),
+                one("Vuelven a recibir avisos", lambda d: d.optins + d.reactivated),
             ),
         ),
     ]

@@ -63,6 +63,7 @@ REMINDERS = {
     "delivered": "Entregados",
     "read": "Leídos",
     "failed": "Fallidos",
+    "dropped": "Ya no hacían falta",
 }
 CALLS = {
     "not_delivered": "no llegó a tiempo",

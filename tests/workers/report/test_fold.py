@@ -121,6 +121,7 @@ def test_no_answer_for_ten_minutes_is_told_with_its_id() -> None:
         at(0, "accepted", "m_not_sent"),
         at(1, "committed", "m_not_sent", "d_not_sent"),
         at(2, "failed", "d_not_sent"),
+        at(9, "status", "d_not_delivered", status="failed", code="131026"),
         at(0, "accepted", "m_reaction", kind="reaction"),
         at(1, "committed", "m_reaction"),
         at(0, "accepted", "m_dropped"),
@@ -134,7 +135,7 @@ def test_no_answer_for_ten_minutes_is_told_with_its_id() -> None:
         at(1, "committed", "m_chat", "d_chat"),
     )
     assert set(found.unanswered_ids) == {"m_never", "m_slow", "m_given_up", "m_not_sent"}
-    assert (found.unanswered, found.given_up, found.failed_replies) == (4, 1, 1)
+    assert (found.unanswered, found.given_up, found.failed_replies) == (4, 1, 2)
 
 
 def test_a_message_that_has_only_just_come_is_not_late_yet() -> None:
@@ -211,10 +212,11 @@ def test_reminders_are_followed_from_sending_on() -> None:
         at(100, "status", "r_2", status="failed", code="131026"),
         at(100, "call", "r_2", why="failed"),
         at(60, "unknown", "r_4"),
+        at(60, "dropped", "r_5", why="cancelled"),
         at(100, "status", "r_4", status="delivered"),
         at(100, "status", "r_yesterday", status="read"),
     )
-    assert found.reminders == {"planned": 5, "sent": 5, "delivered": 3, "read": 2, "failed": 1}
+    assert found.reminders == {"planned": 5, "sent": 5, "delivered": 3, "read": 2, "failed": 1, "dropped": 1}
     assert found.reminder_calls == {"failed": 1}
 
 
