@@ -40,6 +40,7 @@ def demo_environment(redis_url: str) -> dict[str, str]:
         "WHATSAPP_VERIFY_TOKEN": "demo-verify-token",
         "SEGUIMIENTO_SERVICE_URL": f"{world}/backend",
         "CHAT_API_KEY": "demo-chat-key",
+        "OPS_BASIC_AUTH": "demo:demo",
         "PATIENT_ID_KEY": secrets.token_hex(16),
         "WEBHOOK_URL": f"http://127.0.0.1:{port}/webhook/whatsapp",
         "CANARY_MINUTES": "1",
@@ -116,6 +117,8 @@ def main() -> int:
             print(problem, file=sys.stderr)
             return 1
         print(f"webhook http://127.0.0.1:{ports['PORT']}/health   flower http://127.0.0.1:{ports['FLOWER_PORT']}")
+        login = " (user demo, password demo)" if "OPS_BASIC_AUTH" in environment else ""
+        print(f"staff page http://127.0.0.1:{ports['PORT']}/ops{login}")
         print(f"logs in {Path(os.path.relpath(logs))}; Ctrl-C stops everything")
         print(f"ready {page_url}", flush=True)
         while not stop.wait(0.5):

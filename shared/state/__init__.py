@@ -15,7 +15,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `delay:{p}` | string | a retry waits; new messages do not jump it | its length |
 | `tries:{message_id}` | hash | own, partner: failures of the turn that this message heads | 2 days |
 | `lease:{p}` | string | token of the drain that has this patient in hand | 10 s, renewed |
-| `conversation:{p}` | string | turns and flow (`shared.conversation`) | CONVERSATION_TTL |
+| `conversation:{p}` | string | turns and flow (`shared.conversation`) | CONVERSATION_TTL; 24 h under a hand-off |
 | `handoff:{p}` | string | an alarm or a person has this patient | 24 h |
 | `handoffs` | zset | p -> when the hand-off ends by itself (ms) | - |
 | `rung:{p}` | string | the sweep rang triage for this patient a moment ago | 5 s |

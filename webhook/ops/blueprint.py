@@ -6,7 +6,19 @@ import re
 from typing import Any
 
 import redis
-from flask import Blueprint, Flask, Response, abort, flash, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from werkzeug.wrappers import Response as BaseResponse
 
 from shared.settings import Settings
@@ -16,6 +28,7 @@ from webhook.ops.desk import Desk
 from webhook.ops.events import Streams
 from webhook.ops.login import PREFIX, Attempts
 from webhook.ops.patients import read_many, read_one
+from webhook.ops.pieces import Rendered
 
 _OPEN = frozenset({"ops.enter", "ops.static"})  # endpoints before the login
 _OWN_PATH = re.compile(rf"{PREFIX}(/[\w/]*)?", re.ASCII)
@@ -155,7 +168,13 @@ def _pages(routes: Blueprint, desk: Desk) -> None:
         name = query.pop("page", "estado")
         if name not in views.LIVE and not (name == "paciente" and actions.PATIENT.fullmatch(query.get("p", ""))):
             abort(404)
-        return streams.answer(lambda: views.live_pieces(desk, name, query))
+        app, environ = current_app.app_context().app, request.environ
+
+        def look() -> list[Rendered]:
+            with app.request_context(environ):  # of this look only: the stream outlives its request
+                return views.live_pieces(desk, name, query)
+
+        return streams.answer(look)
 
 
 def _plain(text: str, status: int) -> Response:

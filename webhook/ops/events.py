@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import redis
-from flask import Response, stream_with_context
+from flask import Response
 
 from webhook.ops.pieces import Rendered
 
@@ -36,8 +36,7 @@ class Streams:
         """Stream what `look` finds; 503 when too many browsers listen."""
         if not self._seats.acquire(blocking=False):
             return Response("demasiadas páginas abiertas", 503, mimetype="text/plain", headers={"Retry-After": "30"})
-        events = changes(look)
-        response = Response(stream_with_context(events), mimetype="text/event-stream")
+        response = Response(changes(look), mimetype="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"
         response.call_on_close(self._seats.release)
         return response

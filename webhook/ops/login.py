@@ -67,6 +67,7 @@ def begin(user: str) -> None:
     session.permanent = True
     session["user"] = user
     session["until"] = time.time() + HOURS * 3600
+    csrf_token()
 
 
 def operator() -> str | None:

@@ -22,6 +22,10 @@ if ARGV[7] ~= '' then
   redis.call('SET', KEYS[7], ARGV[7], 'EX', ARGV[8])
   redis.call('ZADD', 'handoffs', now + ARGV[8] * 1000, ARGV[2])
 end
+-- Whoever has the patient can read what was said as long as they have them.
+if redis.call('EXISTS', KEYS[7]) == 1 and tonumber(ARGV[4]) < tonumber(ARGV[8]) then
+  redis.call('EXPIRE', KEYS[4], ARGV[8])
+end
 if ARGV[9] == '1' then
   redis.call('SET', KEYS[8], now)
   redis.call('ZADD', 'optouts', now, ARGV[2])
