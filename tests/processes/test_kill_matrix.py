@@ -13,6 +13,7 @@ import pytest
 
 from shared.checkpoints import Step
 from shared.identity import message_id
+from shared.state import alarms
 from tests.processes.system import PATIENT_ID_KEY, System, started, texts
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
@@ -89,6 +90,8 @@ def test_a_worker_killed_at_a_step_leaves_exactly_one_reply_and_one_write(
     else:
         alerts = [a for a in system.control("alerts")["alerts"] if a.get("phone") == patient]
         assert alerts
+        id_ = alarms.alarm_id(message_id(PATIENT_ID_KEY.encode(), wamid))
+        assert id_ in [alarm.id for alarm in alarms.waiting(system.store)]  # the ladder goes on
 
 
 def test_a_webhook_killed_before_its_200_is_asked_again_and_answers_once(system: System) -> None:
