@@ -139,6 +139,14 @@ def traceparent() -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
+def note(**attributes: str | int | float) -> None:
+    """Add to the span around this line what became known inside it."""
+    if _tracer is not None:
+        from opentelemetry.trace import get_current_span
+
+        get_current_span().set_attributes(attributes)
+
+
 def headers() -> dict[str, str]:
     """Request headers that carry the trace on to a partner of ours."""
     present = traceparent()

@@ -82,9 +82,11 @@ class Backend:
         # Only what is asked for: the rest of the path may be a number.
         with tracing.span(f"backend {method} {path.split('/')[1]}", kind="client"):
             headers = kwargs.pop("headers", {}) | tracing.headers()
-            return request(
+            response = request(
                 self._session, method, self._base + path, partner=PARTNER, timeout=timeout, headers=headers, **kwargs
             )
+            tracing.note(status=response.status_code)
+            return response
 
     def _refuse(self, response: requests.Response, answer: object, status: int) -> None:
         """Raise what a status means; return for success."""
