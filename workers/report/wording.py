@@ -72,6 +72,8 @@ CALLS = {
     "no_consent": "sin permiso del paciente",
     "limit": "límite diario de WhatsApp",
     "late": "ya era tarde para enviarlo",
+    "template": "WhatsApp no acepta su texto",
+    "no_number": "el paciente no tiene número",
     "pedido": "pidió hablar con una persona",
     "no_entendido": "no se le entendió",
     "sin_numero": "sin número conocido",
@@ -80,8 +82,9 @@ CALLS = {
 }
 WAITS = {
     "model": "El modelo estaba cargando",
-    "RetryLater": "Un servicio externo no respondía",
-    "BackendDown": "El sistema de citas no respondía",
+    "RetryLater": "Otro sistema no respondía",
+    "BadCredentials": "Otro sistema no aceptó la clave",
+    "EngineBusy": "El modelo estaba ocupado",
 }
 NOTHING = "–"
 
@@ -116,8 +119,8 @@ def number(value: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s".replace(".", ",") if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s".replace(".", ",") if seconds < 9.95 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     if minutes < 60:
         return f"{minutes} min"
