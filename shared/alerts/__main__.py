@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments:
             alerts = Alerts(settings, client=client)
-            closed = alerts.close_by_hand(arguments[1])
+            closed = alerts.incidents.close_by_hand(arguments[1])
             alerts.wait(15)
             return 0 if closed else 1
         for incident in RedisIncidents(client).listed():

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 import redis
 
 from shared.alerts import ladder
-from shared.alerts.alerts import REDIS_DOWN, Alerts
+from shared.alerts.alerts import Alerts
+from shared.alerts.incidents import REDIS_DOWN
 from shared.judgement import JUDGED, problems
 from shared.settings import Settings
 from shared.state import health
@@ -69,16 +70,16 @@ class Watch:
     def tick(self) -> None:
         """Look once, and do what is due. Never raises redis.RedisError: that Redis is gone is what it watches."""
         try:
-            self._alerts.refresh()
+            self._alerts.incidents.refresh()
             self._redis_answers()
             self._probe()
             if self._client.set(TURN_KEY, "1", nx=True, px=TURN_MS):
                 self._judge()
-                self._alerts.tend()
+                self._alerts.incidents.tend()
                 ladder.walk(self._alerts, self._client, self._settings)
         except redis.RedisError as error:
             self._redis_fails(error)
-            self._alerts.tend(only_local=True)
+            self._alerts.incidents.tend(only_local=True)
 
     def _redis_answers(self) -> None:
         self._redis_lost_ms = None

@@ -54,7 +54,7 @@ def test_a_partner_that_fails_is_told_once_and_closed_by_the_next_success(
     step(clinic, two)
     assert office.subjects() == [f"incidente abierto: {title_of(kind)}"]
     office.pass_(minutes=3)
-    two.alerts.refresh()
+    two.alerts.incidents.refresh()
     step(clinic, two)
     step(clinic, one)
     assert office.subjects() == [f"incidente cerrado: {title_of(kind)}"]

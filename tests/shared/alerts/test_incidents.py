@@ -40,7 +40,7 @@ def test_a_condition_is_told_when_it_opens_and_when_it_closes(office: Office, ki
     assert KINDS[kind].advice in text
     assert "70000001" not in text
     office.pass_(minutes=25)
-    two.refresh()
+    two.incidents.refresh()
     assert two.resolve(kind)
     assert not one.resolve(kind)
     [mail] = office.read()
@@ -57,11 +57,11 @@ def test_an_event_closes_by_itself_when_it_does_not_recur(office: Office, kind: 
     office.pass_(minutes=10)
     assert not two.incident(kind, "")
     office.pass_(minutes=4)
-    one.tend()
+    one.incidents.tend()
     assert office.subjects() == [f"incidente abierto: {title_of(kind)}"]
     office.pass_(minutes=11)
-    two.tend()
-    one.tend()
+    two.incidents.tend()
+    one.incidents.tend()
     assert office.subjects() == [f"incidente cerrado: {title_of(kind)}"]
 
 
@@ -69,7 +69,7 @@ def test_an_event_seen_once_closes_without_a_word(office: Office) -> None:
     alerts = office.process()
     alerts.incident("dead_letter", "x")
     office.pass_(minutes=16)
-    alerts.tend()
+    alerts.incidents.tend()
     assert office.subjects() == [f"incidente abierto: {title_of('dead_letter')}"]
     assert RedisIncidents(office.client).listed() == []
 
@@ -78,16 +78,16 @@ def test_an_open_condition_is_told_again_after_six_hours_by_one_process(office: 
     one, two = office.process(), office.process()
     one.incident("template_paused:aviso", "PAUSED")
     office.pass_(hours=5, minutes=59)
-    one.tend()
+    one.incidents.tend()
     assert len(office.read()) == 1
     office.pass_(minutes=2)
-    one.tend()
-    two.tend()
+    one.incidents.tend()
+    two.incidents.tend()
     [mail] = office.read()
     assert subject_of(mail) == "sigue abierto: Una plantilla no se puede usar (aviso)"
     assert "6 h 1 min" in mail.get_content()
     office.pass_(hours=1)
-    one.tend()
+    one.incidents.tend()
     assert office.read() == []
 
 
@@ -95,7 +95,7 @@ def test_hand_offs_that_keep_coming_are_told_each_quarter_of_an_hour(office: Off
     alerts = office.process()
     for _ in range(4):
         alerts.incident("handoff_pedido", "x")
-        alerts.tend()
+        alerts.incidents.tend()
         office.pass_(minutes=8)
     mails = office.read()
     assert [subject_of(mail).split(":")[0] for mail in mails] == ["incidente abierto", "sigue abierto"]
@@ -109,7 +109,7 @@ def test_success_among_failures_closes_nothing(office: Office) -> None:
     office.pass_(seconds=20)
     two.incident("backend_down", "ConnectTimeout")
     office.pass_(seconds=40)
-    one.tend()
+    one.incidents.tend()
     assert len(office.read()) == 1  # nobody has seen it work since
     two.resolve("backend_down")
     assert office.subjects() == [f"incidente cerrado: {title_of('backend_down')}"]
@@ -121,10 +121,10 @@ def test_one_success_after_the_last_failure_is_enough(office: Office) -> None:
     office.pass_(seconds=10)
     assert not alerts.resolve("backend_down")
     office.pass_(seconds=10)
-    alerts.tend()
+    alerts.incidents.tend()
     assert len(office.read()) == 1
     office.pass_(seconds=10)
-    alerts.tend()
+    alerts.incidents.tend()
     [mail] = office.read()
     assert "Duró: menos de un minuto" in mail.get_content()
 
@@ -138,7 +138,7 @@ def test_what_comes_back_at_once_must_be_quiet_for_longer(office: Office) -> Non
     office.pass_(minutes=1)
     assert not alerts.resolve("credentials")
     office.pass_(minutes=15)
-    alerts.tend()
+    alerts.incidents.tend()
     assert [s.split(":")[0] for s in office.subjects()] == ["incidente abierto", "incidente cerrado"] * 2
 
 
@@ -163,13 +163,13 @@ def test_an_incident_that_nobody_took_is_offered_again(office: Office) -> None:
     assert broken.wait(5)
     well = office.process()
     office.pass_(seconds=59)
-    well.tend()
+    well.incidents.tend()
     assert office.read() == []
     office.pass_(seconds=1)
-    well.tend()
+    well.incidents.tend()
     assert office.subjects() == [f"incidente abierto: {title_of('backend_down')}"]
     office.pass_(minutes=5)
-    well.tend()
+    well.incidents.tend()
     assert office.read() == []
 
 
@@ -184,8 +184,8 @@ def test_without_redis_a_process_groups_by_itself_and_hands_over_later(office: O
     assert not alerts.resolve("backend_down")
     assert len(office.read()) == 2
     server.start()
-    alerts.refresh()
-    assert alerts.open_kinds() == RedisIncidents(client).kinds() == {"dead_letter", "backend_down"}
+    alerts.incidents.refresh()
+    assert alerts.incidents.open_kinds() == RedisIncidents(client).kinds() == {"dead_letter", "backend_down"}
     assert not alerts.incident("backend_down", "x")
     office.pass_(minutes=1)
     assert alerts.resolve("backend_down")
@@ -201,7 +201,7 @@ def test_nothing_raises_whatever_is_broken(office: Office, caplog: pytest.LogCap
         alerts = Alerts(settings, client=no_redis(), now_ms=office.clock)
         assert alerts.incident("backend_down", "x")
         assert not alerts.resolve("backend_down", surely=True)
-        alerts.tend(only_local=True)
+        alerts.incidents.tend(only_local=True)
         assert alerts.wait(5)
     assert len(slack.asked) == 1
     assert "incidente abierto" in slack.asked[0].body["text"]
@@ -213,7 +213,7 @@ def test_without_a_channel_it_is_kept_and_logged(office: Office, caplog: pytest.
     alerts = Alerts(nothing(), client=office.client, now_ms=office.clock)
     assert not alerts.incident("backend_down", "x")
     office.pass_(hours=7)
-    alerts.tend()
+    alerts.incidents.tend()
     assert "incident" in caplog.text
     assert RedisIncidents(office.client).kinds() == {"backend_down"}
 
