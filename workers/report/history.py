@@ -75,11 +75,15 @@ def _today(
     ignore: frozenset[str],
 ) -> DayFigures:
     """The day's figures; those that were kept when the audit has forgotten a part of the day since."""
-    forgotten = oldest is None or oldest >= bounds(day, settings.timezone)[0]
-    if forgotten and (known := kept(client, [day])):
-        counted = _count(client, settings, day, now, ignore)
-        return known[day] if known[day].messages > counted.messages else _at_moment(client, counted, now)
-    return _at_moment(client, _count(client, settings, day, now, ignore), now)
+    begin, end = bounds(day, settings.timezone)
+    known = kept(client, [day]).get(day)
+    counted = _count(client, settings, day, now, ignore)
+    forgotten = oldest is None or oldest >= begin
+    if known and forgotten and known.messages > counted.messages:
+        return known
+    # What is open now says nothing of a day long past: it keeps what its own morning saw.
+    moment = _moment(client, now) if now < end + dt.timedelta(days=1) else known.moment if known else None
+    return dataclasses.replace(counted, moment=moment)
 
 
 def _count(
@@ -91,14 +95,12 @@ def _count(
     return fold(records, day, settings.timezone, burst_ms=settings.BURST_WAIT_MS, ignore=ignore, until=until)
 
 
-def _at_moment(client: redis.Redis, figures: DayFigures, now: dt.datetime) -> DayFigures:
-    """With what is open now."""
-    moment = Moment(
+def _moment(client: redis.Redis, now: dt.datetime) -> Moment:
+    return Moment(
         handoffs=int(client.zcount("handoffs", round(now.timestamp() * 1000), "+inf")),
         calls=int(client.hlen("calls")),
         incidents=tuple(sorted(RedisIncidents(client).kinds())),
     )
-    return dataclasses.replace(figures, moment=moment)
 
 
 def _oldest(client: redis.Redis) -> dt.datetime | None:

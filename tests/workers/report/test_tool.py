@@ -105,6 +105,16 @@ def test_a_day_that_is_not_over_says_so_and_is_not_kept(client: redis.Redis, set
     assert client.exists(f"stats:{MONDAY - dt.timedelta(days=1)}")
 
 
+def test_a_day_long_past_keeps_what_its_own_morning_saw(client: redis.Redis, settings: Settings) -> None:
+    client.hset("calls", "r_1", "{}")
+    write(client, settings, MONDAY, MORNING_AFTER)
+    client.hset("calls", "r_2", "{}")
+    again = write(client, settings, MONDAY, MORNING_AFTER + dt.timedelta(days=9))
+    assert "- 1 paciente en la lista de llamadas" in again.text
+    never_told = write(client, settings, MONDAY - dt.timedelta(days=3), MORNING_AFTER)
+    assert "Pendientes ahora: –" in never_told.text
+
+
 def test_open_incidents_are_named_and_a_busy_day_is_listed(client: redis.Redis, settings: Settings) -> None:
     client.zadd("incidents", {"backend_down": 1, "template_paused:recordatorio_cita": 2})
     report = write(client, settings, MONDAY, MORNING_AFTER)
