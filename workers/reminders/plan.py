@@ -73,6 +73,7 @@ def plan(visits: Iterable[Appointment], now: dt.datetime, rules: Rules) -> Itera
 
     A beat that comes late gets what is still useful; what is not is left out.
     """
+    now = now.astimezone(dt.UTC)
     wanted = [(ReminderKind.AHEAD, rules.ahead), (ReminderKind.SAME_DAY, rules.same_day)]
     for visit in visits:
         if visit.status in _NOT_COMING:
@@ -84,8 +85,9 @@ def plan(visits: Iterable[Appointment], now: dt.datetime, rules: Rules) -> Itera
 
 def plan_missed(visits: Iterable[Appointment], kind: ReminderKind, now: dt.datetime, rules: Rules) -> Iterator[Planned]:
     """Yield a recovery message for each missed visit, in the daytime of today."""
-    today = now.astimezone(rules.zone)
-    begin = max(now, today.replace(hour=MISSED_FROM.hour, minute=0, second=0, microsecond=0))
+    now = now.astimezone(dt.UTC)
+    nine = dt.datetime.combine(now.astimezone(rules.zone).date(), MISSED_FROM, rules.zone)
+    begin = max(now, nine.astimezone(dt.UTC))
     if is_quiet(begin, rules) or begin - now >= PERIOD:
         return
     until = next_quiet(begin, rules)
@@ -118,13 +120,14 @@ def next_quiet(at: dt.datetime, rules: Rules) -> dt.datetime:
 def _one(
     visit: Appointment, kind: ReminderKind, before: dt.timedelta, now: dt.datetime, rules: Rules
 ) -> Planned | None:
-    until = visit.start - USEFUL[kind]
-    moment = _moment(visit.start - before, until, rules)
+    start = visit.start.astimezone(dt.UTC)  # within one zone Python subtracts what clocks show, not what has passed
+    until = start - USEFUL[kind]
+    moment = _moment(start - before, until, rules)
     begin = after_quiet(now, rules)
     if moment - now >= PERIOD or begin - now >= PERIOD or begin > until:
         return None  # a later beat, or too late
     due = _spread(visit, kind, begin, until, rules)
-    arrived_by = max(visit.start - ARRIVED, due + LEAST_TIME_TO_ARRIVE)
+    arrived_by = max(start - ARRIVED, due + LEAST_TIME_TO_ARRIVE)
     return Planned(visit, kind, due, until, arrived_by)
 
 
