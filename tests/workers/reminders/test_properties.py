@@ -1,5 +1,5 @@
-"""Whatever happens to agenda, clock, beat, partners and processes: no visit is reminded twice, late, wrong or at night, and
-every visit that can be reminded is, or stands on the staff call list.
+"""Whatever happens to agenda, clock, beat, partners and processes: no visit is reminded twice, late, wrong or at night,
+and every visit that can be reminded is, or stands on the staff call list.
 """
 
 from __future__ import annotations
