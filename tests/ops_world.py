@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import sys
 import time
+from zoneinfo import ZoneInfo
 
 import redis
 
@@ -22,7 +23,7 @@ from shared.state.inbox import Arrival, Outgoing
 from shared.state.incidents import RedisIncidents
 
 MINUTE_MS = 60_000
-CENTER = dt.timezone(dt.timedelta(hours=-4))
+CENTER = ZoneInfo("America/La_Paz")
 
 
 class World:
@@ -123,12 +124,12 @@ class World:
         self.client.hset("canary", mapping={"good_ms": self.now_ms - 2 * MINUTE_MS, "period_s": 300})
 
 
-def fill(client: redis.Redis, key: bytes) -> World:
-    """A working day with everything that can wait for a person."""
+def fill(client: redis.Redis, key: bytes, zone: ZoneInfo = CENTER) -> World:
+    """A working day with everything that can wait for a person; `zone` is the clinic's."""
     world = World(client, key)
     world.beats()
     me, it = Role.PATIENT, Role.ASSISTANT
-    visit = (world.now.astimezone(CENTER) + dt.timedelta(days=1)).replace(hour=10, minute=30, second=0, microsecond=0)
+    visit = (world.now.astimezone(zone) + dt.timedelta(days=1)).replace(hour=10, minute=30, second=0, microsecond=0)
 
     first = world.writes("rosa", "Doctora, desde la mañana estoy tosiendo sangre y me falta el aire", 6, "59170000001")
     open_alarm = world.alarm("rosa", first, "hemoptisis", "emergencia", 6)
@@ -157,7 +158,7 @@ def fill(client: redis.Redis, key: bytes) -> World:
     for name, number, why, ago in (
         ("mario", "59172220011", "not_delivered", 95),
         ("lucia", "59173330022", "not_delivered", 90),
-        ("pedro", "59174440033", "failed", 240),
+        ("pedro", "59174440033", "failed", 140),
     ):
         world.patient(name, number)
         world.call(f"r_{name}", name, why, ago, start=visit.isoformat(), ref=f"CC-{ago:04}", appointment=name)

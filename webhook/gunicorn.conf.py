@@ -26,6 +26,11 @@ loglevel = "warning"
 preload_app = False  # sockets and threads must not cross the fork
 
 
+def post_worker_init(worker: Any) -> None:
+    """Streams of the operators' page end when this worker is asked to stop, or they hold it up for graceful_timeout."""
+    worker.wsgi.extensions["ops_streams"].serving = lambda: worker.alive
+
+
 def worker_exit(server: Any, worker: Any) -> None:
     """Ring the last doorbells and write the last figures before a worker leaves."""
     app = getattr(worker, "wsgi", None)

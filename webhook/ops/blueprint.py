@@ -50,7 +50,8 @@ def register(app: Flask, settings: Settings, client: redis.Redis, doorbell: Door
     routes = Blueprint("ops", __name__, url_prefix=PREFIX, template_folder="templates", static_folder="static")
     _guard(routes, desk)
     _enter_and_leave(routes, desk)
-    _pages(routes, desk)
+    app.extensions["ops_streams"] = streams = Streams()
+    _pages(routes, desk, streams)
     actions.add(routes, desk)
     app.register_blueprint(routes)
 
@@ -90,7 +91,9 @@ def _guard(routes: Blueprint, desk: Desk) -> None:
             "hora": lambda ms: wording.moment(ms, now, desk.zone),
             "hora_de": lambda at: wording.moment(at.timestamp() * 1000, now, desk.zone),
             "cita": lambda text: wording.visit(text, now, desk.zone),
+            "despues": wording.after,
             "motivo": wording.why,
+            "causa": wording.cause,
             "categoria": wording.category,
             "nivel": wording.level,
             "numero": wording.number,
@@ -129,9 +132,7 @@ def _enter_and_leave(routes: Blueprint, desk: Desk) -> None:
         return render_template("ops/entrar.html", title="Entrar", after=after, problem=problem)
 
 
-def _pages(routes: Blueprint, desk: Desk) -> None:
-    streams = Streams()
-
+def _pages(routes: Blueprint, desk: Desk, streams: Streams) -> None:
     @routes.get("", strict_slashes=False)
     def estado() -> str:
         return views.live_page(desk, "estado", {})

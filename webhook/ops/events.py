@@ -18,6 +18,7 @@ from flask import Response
 from webhook.ops.pieces import Rendered
 
 EVERY_S = 2.0
+TICK_S = 0.5  # how soon a stream notices that the process stops
 LENGTH_S = 300.0
 COMMENT_EVERY_S = 15.0  # a connection that is gone is noticed by writing to it
 AT_ONCE = 20  # per process
@@ -27,16 +28,17 @@ Look = Callable[[], Sequence[Rendered]]
 
 
 class Streams:
-    """The open streams of one process."""
+    """The open streams of one process. `serving` is told by gunicorn: a stream must not hold up a stop."""
 
     def __init__(self) -> None:
         self._seats = threading.BoundedSemaphore(AT_ONCE)
+        self.serving: Callable[[], bool] = lambda: True
 
     def answer(self, look: Look) -> Response:
         """Stream what `look` finds; 503 when too many browsers listen."""
         if not self._seats.acquire(blocking=False):
             return Response("demasiadas páginas abiertas", 503, mimetype="text/plain", headers={"Retry-After": "30"})
-        response = Response(changes(look), mimetype="text/event-stream")
+        response = Response(changes(look, serving=lambda: self.serving()), mimetype="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"
         response.call_on_close(self._seats.release)
         return response
@@ -45,17 +47,18 @@ class Streams:
 def changes(
     look: Look,
     *,
+    serving: Callable[[], bool] = lambda: True,
     sleep: Callable[[float], Any] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[str]:
     """Yield an event at first and whenever something changed: the order of the pieces, and those that are new.
 
-    A look that fails says so once, and the next good one tells everything again.
+    A look that fails says so once, and the next good one tells everything again. Ends soon when `serving` turns false.
     """
     began = spoke = clock()
     known: dict[str, str] | None = None
     failed = False
-    while clock() - began < LENGTH_S:
+    while serving() and clock() - began < LENGTH_S:
         try:
             rendered = look()
         except redis.RedisError as error:
@@ -75,7 +78,9 @@ def changes(
         if clock() - spoke >= COMMENT_EVERY_S:
             spoke = clock()
             yield ": \n\n"
-        sleep(EVERY_S)
+        looked = clock()
+        while serving() and clock() - looked < EVERY_S:
+            sleep(TICK_S)
 
 
 def _event(name: str, data: dict[str, Any]) -> str:

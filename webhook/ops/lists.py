@@ -114,9 +114,10 @@ def call_list(desk: Desk, query: Mapping[str, str]) -> list[Piece]:
 
 
 def handoff_list(desk: Desk, _: Mapping[str, str]) -> list[Piece]:
-    """Patients whom a person has; the longest first."""
+    """Patients whom a person has: danger first, then who waits longest."""
     patients = read_many(desk.client, handed_over(desk))
     shown = [p for p in patients.values() if p.handoff is not None]
+    shown.sort(key=lambda p: (p.handoff is None or p.handoff.get("reason") != "alarm", p.handoff_ms))
     if not shown:
         return [_empty("Ningún paciente está derivado: el asistente contesta a todos.")]
     return [Piece(p.id, "derivacion", {"patient": p, "lines": p.last(MESSAGES_SHOWN)}) for p in shown]

@@ -78,9 +78,8 @@ def person_page(desk: Desk, patient: str, draft: str = "") -> str:
     """One patient's page; `draft` is what was written and could not be sent."""
     found = read_one(desk.client, patient)
     rendered = render([menu(desk, "paciente"), *person.page(desk, found, draft)])
-    title = found.number or "Paciente sin número"
     return render_template(
-        "ops/vivo.html", title=title, intro="", name="paciente", query={"p": patient}, **_split(rendered)
+        "ops/vivo.html", title="Paciente", intro="", name="paciente", query={"p": patient}, **_split(rendered)
     )
 
 

@@ -60,6 +60,13 @@ SENT = {
     "failed": "no se pudo enviar",
     "dropped": "no se envió",
 }
+CAUSES = {
+    "status": "WhatsApp avisó que no se entregó",
+    "unreadable": "no se pudo leer",
+    "PartnerRefused": "el otro sistema lo rechazó",
+    "RetryLater": "falló varias veces",
+    "OutcomeUnknown": "no se sabe si se hizo",
+}
 MODEL = {"ready": "listo", "loading": "cargando", "failed": "no cargó"}
 
 
@@ -75,6 +82,18 @@ def number(digits: str | None) -> str:
 def why(code: str) -> str:
     """A reason of the call list or of a hand-off, in words."""
     return WHY.get(code, f"Otro motivo ({code})" if code else "Sin motivo anotado")
+
+
+def after(ms: int) -> str:
+    """How long after the step before: `al momento`, `0,4 s después`, `6 min después`."""
+    if ms < 50:
+        return "al momento"
+    return f"{ms / 1000:.1f} s después".replace(".", ",") if ms < _MINUTE_MS else f"{lasted(ms)} después"
+
+
+def cause(name: str) -> str:
+    """Why something became a dead letter; the name of an unknown error stands as it is."""
+    return CAUSES.get(name, f"falló: {name}" if name else "sin causa anotada")
 
 
 def who(by: str) -> str:

@@ -160,7 +160,9 @@ def test_words_of_a_person_reach_the_patient_by_the_worker(
     clinic = Clinic(app_settings.model_copy(update={"BURST_WAIT_MS": 0}), client)
     clinic.says("quiero hablar con una persona")
     clinic.answered()
-    assert client.ttl(f"conversation:{clinic.patient}") > 86_000  # whoever takes over can read it as long as they have it
+    assert (
+        client.ttl(f"conversation:{clinic.patient}") > 86_000
+    )  # whoever takes over can read it as long as they have it
     press("/derivaciones/escribir", patient=clinic.patient, text="Le escribe la enfermera.", form_id=FORM)
     clinic.deliver()
     assert clinic.received()[-1] == "Le escribe la enfermera."

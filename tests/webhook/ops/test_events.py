@@ -69,6 +69,13 @@ def test_a_quiet_stream_ends_after_five_minutes_and_says_that_it_lives() -> None
     assert 15 <= len(told) <= 20
 
 
+def test_a_stream_ends_at_once_when_its_process_stops() -> None:
+    clock = Clock()
+    told = list(events.changes(lambda: [ONE], serving=lambda: clock.now < 1, sleep=clock.sleep, clock=clock))
+    assert len(told) == 1
+    assert clock.now == 1
+
+
 def test_trouble_is_said_once_and_everything_is_told_again_after_it() -> None:
     down = redis.ConnectionError("gone")
     told = [event for event in stream([ONE], down, down, [ONE]) if not event.startswith(":")]

@@ -109,7 +109,12 @@ def test_a_patient_has_a_page_and_nobody_has_none(staff: FlaskClient, world: Wor
 
 def test_the_story_of_a_message_is_told_in_words(staff: FlaskClient, world: World) -> None:
     text = staff.get(f"/ops/recorrido?id={world.ids['first_message']}").text
-    for part in ("El paciente lo escribió", "Señal de peligro (Sangre al toser)", "Un proceso lo tomó", "s después"):
+    for part in (
+        "El paciente lo escribió",
+        "Señal de peligro (Sangre al toser)",
+        "Un proceso lo tomó",
+        "6 min después",
+    ):
         assert part in text
     assert "tosiendo" not in text
     for unknown in ("m_0", "cualquier cosa", "<b>"):
