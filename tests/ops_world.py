@@ -171,7 +171,7 @@ def fill(client: redis.Redis, key: bytes, zone: ZoneInfo = CENTER) -> World:
     world.dead_message("mario", "puedo cambiar mi cita al jueves", 130)
     world.dead_status("lucia")
     incidents = RedisIncidents(client)
-    incidents.open("backend_down", "timeout", world.now_ms - 14 * MINUTE_MS, settle_ms=0, unsteady_ms=0)
+    incidents.open("backend_refused", "409", world.now_ms - 14 * MINUTE_MS, settle_ms=0, unsteady_ms=0)
     audit.note(client, audit.Event.DRAINED, world.ids["rosa"], [first], worker="worker@a", messages=1)
     world.ids["open_alarm"], world.ids["taken_alarm"], world.ids["first_message"] = open_alarm, taken, first
     return world

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,18 @@ def test_the_page_asks_nobody_else_and_breaks_no_rule_of_its_own(desk: Any, syst
         desk.wait_for_load_state("load")
     assert complained == []
     assert all(url.startswith(system.url) for url in asked)
+
+
+def test_an_open_page_does_not_hold_up_a_stop(browser: Any, tmp_path: Path) -> None:
+    with started(tmp_path, OPS_BASIC_AUTH=AUTH) as system:
+        page = open_page(browser, system, PHONE)
+        page.get_by_text("Se actualiza sola").wait_for()
+        webhook = system.running[-1]
+        began = time.monotonic()
+        webhook.stop(timeout_s=30)
+        assert time.monotonic() - began < 10  # gunicorn's graceful_timeout is 30 s
+        page.get_by_text("Sin conexión").wait_for()
+        page.context.close()
 
 
 @pytest.mark.skipif(not os.environ.get("UPDATE_PICTURES"), reason="UPDATE_PICTURES=1 makes the pictures of the guide")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.alerts.kinds import kind_of, title_of
+from shared.alerts.kinds import KINDS, Sort, kind_of, title_of
 from shared.judgement import is_canary_late, problems
 from shared.state import alarms, health
-from shared.state.incidents import RedisIncidents
+from shared.state.incidents import Incident, RedisIncidents
 from webhook.ops import wording
 from webhook.ops.desk import Desk
 from webhook.ops.pieces import Piece
@@ -20,6 +21,11 @@ _HEADLINES = {
     "degraded": ("Funciona con limitaciones", "Se contesta a los pacientes, pero algo necesita atención."),
     "down": ("Hay pacientes sin respuesta", "Sus mensajes están guardados. Llame a quien esté de guardia técnica."),
 }
+
+
+_NOTHING_IS_SENT = frozenset({"credentials", "account_restricted"})
+_COUNTED_ELSEWHERE = "handoff_"  # events that stand in the lists of calls and hand-offs
+_EVENT_TITLES = frozenset(kind.title for kind in KINDS.values() if kind.sort is Sort.EVENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +64,12 @@ def handed_over(desk: Desk) -> list[str]:
 def page(desk: Desk) -> list[Piece]:
     """The pieces of Estado."""
     facts = health.look(desk.client)
-    told = judge(facts)
-    title, sentence = _HEADLINES[told["status"]]
-    found = _troubles(desk, facts)
-    banner = {
-        "status": told["status"],
-        "title": title,
-        "sentence": sentence,
-        "first": found[0]["title"] if found else "",
-    }
+    opened = [i for i in RedisIncidents(desk.client).listed() if not i.works_ms]  # one that works closes by itself
+    status = _status(facts, opened)
+    found = _troubles(facts, opened)
+    title, sentence = _HEADLINES[status]
+    first = found[0]["title"] if found and status != "ok" else ""
+    banner = {"status": status, "title": title, "sentence": sentence, "first": first}
     return [
         Piece("salud", "salud", banner),
         Piece("pendiente", "pendiente", {"counts": count(desk)}),
@@ -76,21 +79,31 @@ def page(desk: Desk) -> list[Piece]:
     ]
 
 
-def _troubles(desk: Desk, facts: health.Facts) -> list[dict[str, Any]]:
-    """What is wrong now, then incidents that are open beside it; each once."""
-    opened = {incident.kind: incident for incident in RedisIncidents(desk.client).listed()}
+def _status(facts: health.Facts, opened: Sequence[Incident]) -> str:
+    """What GET /health says, and never better than what staff were told: an open condition limits us, some stop us."""
+    told = str(judge(facts)["status"])
+    kinds = {incident.kind.partition(":")[0] for incident in opened}
+    if kinds & _NOTHING_IS_SENT:
+        return "down"
+    limited = any(kind_of(kind).sort is Sort.CONDITION for kind in kinds)
+    return "degraded" if told == "ok" and limited else told
+
+
+def _troubles(facts: health.Facts, opened: Sequence[Incident]) -> list[dict[str, Any]]:
+    """What is wrong now, then incidents that are open beside it; each once, the urgent ones first."""
+    left = {incident.kind: incident for incident in opened if not incident.kind.startswith(_COUNTED_ELSEWHERE)}
     troubles: list[dict[str, Any]] = []
     for problem in problems(facts):
         title, advice = wording.problem(problem)
-        incident = opened.pop(problem.incident, None) if problem.incident else None
+        incident = left.pop(problem.incident, None) if problem.incident else None
         if all(title != known["title"] for known in troubles):
             since = incident.opened_ms if incident else 0
             troubles.append({"title": title, "advice": advice, "since": since, "down": problem.down})
-    for kind, incident in sorted(opened.items(), key=lambda item: -item[1].last_ms):
-        if not incident.works_ms:  # it works again; it closes by itself
-            row = {"title": title_of(kind), "advice": kind_of(kind).advice, "since": incident.opened_ms, "down": False}
-            troubles.append(row | {"count": incident.count})
-    return troubles
+    for kind, incident in sorted(left.items(), key=lambda item: -item[1].last_ms):
+        row = {"title": title_of(kind), "advice": kind_of(kind).advice, "since": incident.opened_ms}
+        row["down"] = kind.partition(":")[0] in _NOTHING_IS_SENT
+        troubles.append(row | {"count": incident.count})
+    return sorted(troubles, key=lambda trouble: (not trouble["down"], trouble["title"] in _EVENT_TITLES))
 
 
 def _queues(desk: Desk, facts: health.Facts) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ WHY = {
     "no_consent": "Falta su permiso para recibir recordatorios",
     "limit": "Se llegó al límite diario de WhatsApp",
     "late": "El recordatorio ya no salía a tiempo",
-    "template": "WhatsApp no acepta el texto del recordatorio",
+    "no_number": "Su cita no tiene un número que sirva",
     "pedido": "Pide hablar con una persona",
     "no_entendido": "El asistente no le entendió",
     "sin_numero": "Falta su número de teléfono",
@@ -81,6 +81,8 @@ def number(digits: str | None) -> str:
 
 def why(code: str) -> str:
     """A reason of the call list or of a hand-off, in words."""
+    if code in CAUSES:  # the name of the error that ended a delivery
+        return WHY["failed"]
     return WHY.get(code, f"Otro motivo ({code})" if code else "Sin motivo anotado")
 
 

@@ -138,6 +138,19 @@ def test_times_in_words(minutes: float, ago: str, clock: str) -> None:
     assert (wording.ago(at, now_ms), wording.moment(at, now_ms, ZONE)) == (ago, clock)
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("no_number", "Su cita no tiene un número que sirva"),
+        ("PartnerRefused", "WhatsApp no pudo entregarle el mensaje"),
+        ("nuevo", "Otro motivo (nuevo)"),
+        ("", "Sin motivo anotado"),
+    ],
+)
+def test_reasons_in_words(code: str, words: str) -> None:
+    assert wording.why(code) == words
+
+
 def test_a_visit_and_numbers_in_words() -> None:
     now_ms = NOW.timestamp() * 1000
     assert wording.visit("2026-08-06T10:30:00-04:00", now_ms, ZONE) == "mañana 10:30"

@@ -11,6 +11,7 @@ import redis
 from flask.testing import FlaskClient
 
 from shared.conversation import Role
+from shared.state.incidents import RedisIncidents
 from tests.ops_world import World
 
 EMPTY = {
@@ -34,14 +35,34 @@ def test_the_first_page_tells_health_and_what_waits(staff: FlaskClient, world: W
     text = staff.get("/ops").text
     assert 'data-status="ok"' in text
     assert "Todo funciona" in text
-    assert "El sistema de citas no responde" in text  # an open incident, with what to do
-    assert "Revise SEGUIMIENTO_SERVICE_URL" in text
+    assert "El sistema de citas rechazó una operación" in text  # an open incident, with what to do
+    assert "Compare la cita del paciente en el sistema" in text
     assert "revisión 5f1c2ab" in text
     assert "El último volvió hace 2 min" in text
     client.delete("worker:worker@a")
     down = staff.get("/ops").text
     assert 'data-status="down"' in down
     assert "Hay pacientes sin respuesta" in down
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "says"),
+    [
+        ("backend_down", "degraded", "Revise SEGUIMIENTO_SERVICE_URL"),
+        ("template_paused:recordatorio", "degraded", "Una plantilla no se puede usar (recordatorio)"),
+        ("credentials", "down", "nada se envía hasta entonces"),
+        ("turn_failed", "ok", "Falló una respuesta"),
+        ("handoff_pedido", "ok", "pacientes derivados"),
+    ],
+)
+def test_health_is_never_told_better_than_the_open_incidents(
+    kind: str, status: str, says: str, staff: FlaskClient, world: World, client: redis.Redis
+) -> None:
+    RedisIncidents(client).open(kind, "x", world.now_ms, settle_ms=0, unsteady_ms=0)
+    text = staff.get("/ops").text
+    assert f'data-status="{status}"' in text
+    assert says in text
+    assert "Un paciente pide hablar" not in text  # counted among the calls
 
 
 def test_an_alarm_shows_number_words_and_who_was_told(staff: FlaskClient, world: World) -> None:
