@@ -70,7 +70,10 @@ class Settings(BaseSettings):
     SEGUIMIENTO_SERVICE_URL: str = "http://localhost:3001"
     SEGUIMIENTO_TIMEOUT: float = Field(default=10, gt=0, le=60)  # seconds
     SEGUIMIENTO_TOKEN: SecretStr | None = None
-    APPOINTMENTS_API: Literal["contract"] = "contract"  # the adapter for the present backend is still to come
+    APPOINTMENTS_API: Literal["contract", "seguimiento"] = "contract"  # seguimiento: the centre's present backend
+    SEGUIMIENTO_CLOCK: Literal["instant", "wall"] = "wall"  # what its times mean: true instants, or the centre's clock
+    SEGUIMIENTO_STAFF_ID: str | None = Field(default=None, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    SEGUIMIENTO_MARKS_MISSED: bool = False  # whether the centre marks who did not come
     CHAT_API_KEY: SecretStr | None = None
 
     RATE_LIMIT_PER_MINUTE: int = Field(default=20, ge=1)
@@ -110,6 +113,7 @@ class Settings(BaseSettings):
     OPENING_HOURS: str = "mon-fri 08:00-12:00 14:00-18:00; sat 08:00-12:00"
     CENTER_TIMEZONE: str = "America/La_Paz"
     SLOT_MINUTES: int = Field(default=30, ge=5, le=240)
+    SLOT_CAPACITY: int = Field(default=1, ge=1)  # patients at one time; used where the backend does not count them
 
     ALLOW_UNREVIEWED_CARDS: bool = False
     PATIENT_ID_KEY: SecretStr | None = None
@@ -230,10 +234,11 @@ _REQUIRED: dict[ProcessRole, tuple[str, ...]] = {
 
 
 def missing(settings: Settings, role: ProcessRole) -> list[str]:
-    """Name the settings that this process cannot do without outside the demo."""
-    if settings.DEMO:
-        return []
-    return [name for name in _REQUIRED[role] if not getattr(settings, name)]
+    """Name the settings that this process cannot do without; the demo needs only what its backend needs."""
+    names = () if settings.DEMO else _REQUIRED[role]
+    if role is ProcessRole.WORKER and settings.APPOINTMENTS_API == "seguimiento":
+        names += ("SEGUIMIENTO_STAFF_ID",)
+    return [name for name in names if not getattr(settings, name)]
 
 
 def load(role: ProcessRole = ProcessRole.TOOL, **overrides: Any) -> Settings:

@@ -45,7 +45,10 @@ def test_each_setting_has_a_comment_near_it() -> None:
         ("ALERT_LADDER", "0 pedro", "ALERT_LADDER: 'pedro' is neither"),
         ("OPS_BASIC_AUTH", "solo", "OPS_BASIC_AUTH: must be user:password"),
         ("MODEL_PRECISION", "int4", "MODEL_PRECISION"),
-        ("APPOINTMENTS_API", "seguimiento", "APPOINTMENTS_API"),
+        ("APPOINTMENTS_API", "otra", "APPOINTMENTS_API"),
+        ("SEGUIMIENTO_CLOCK", "utc", "SEGUIMIENTO_CLOCK"),
+        ("SEGUIMIENTO_STAFF_ID", "doctora", "SEGUIMIENTO_STAFF_ID"),
+        ("SLOT_CAPACITY", "0", "SLOT_CAPACITY"),
     ],
 )
 def test_a_wrong_value_stops_the_process_with_a_sentence(
@@ -66,6 +69,17 @@ def test_outside_the_demo_secrets_are_required(
     with pytest.raises(SystemExit):
         load(role, _env_file=None)
     assert "PATIENT_ID_KEY" in capsys.readouterr().err
+
+
+def test_a_worker_of_the_present_backend_needs_a_staff_id_even_in_the_demo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("APPOINTMENTS_API", "seguimiento")
+    assert load(ProcessRole.WEBHOOK, _env_file=None).APPOINTMENTS_API == "seguimiento"
+    with pytest.raises(SystemExit) as stopped:
+        load(ProcessRole.WORKER, _env_file=None)
+    assert stopped.value.code == 78
+    assert "Set SEGUIMIENTO_STAFF_ID: the worker does not start without" in capsys.readouterr().err
 
 
 def test_secrets_do_not_show_in_a_printed_settings_object() -> None:
