@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.setting_values import parse_ladder
+from shared.settings import Settings
 from shared.state import alarms, audit, dead
 from shared.state.dead import LetterKind, Refusal
 from webhook.ops.desk import Desk
@@ -62,18 +63,23 @@ def alarm_list(desk: Desk, _: Mapping[str, str]) -> list[Piece]:
                 "alarm": alarm,
                 "patient": patients.get(alarm.patient),
                 "lines": patients[alarm.patient].last(MESSAGES_SHOWN) if alarm.patient in patients else (),
-                "told": told_whom(desk, alarm),
+                "told": told_whom(desk.settings, alarm),
             },
         )
         for alarm in found
     ]
 
 
-def told_whom(desk: Desk, alarm: alarms.Alarm) -> str:
-    """Who was told of an alarm until now: the steps of ALERT_LADDER before the next one."""
-    rungs = parse_ladder(desk.settings.ALERT_LADDER)[: alarm.rung]
-    contacts = dict.fromkeys(_CONTACTS.get(contact, contact) for rung in rungs for contact in rung.contacts)
-    return ", ".join(contacts)
+def told_whom(settings: Settings, alarm: alarms.Alarm) -> str:
+    """Who was told of an alarm until now: the steps of ALERT_LADDER before the next one, as far as they can be reached.
+
+    "" when nobody was. Without e-mail and Slack it was the appointments system that took the first alert.
+    """
+    rungs = parse_ladder(settings.ALERT_LADDER)[: alarm.rung]
+    contacts = dict.fromkeys(contact for rung in rungs for contact in rung.contacts)
+    reached = [c for c in contacts if (settings.SLACK_WEBHOOK_URL if c == "slack" else settings.SMTP_HOST)]
+    names = [_CONTACTS.get(contact, contact) for contact in reached] or ["sistema de citas"]
+    return ", ".join(names) if alarm.rung else ""
 
 
 def read_calls(desk: Desk) -> list[Call]:

@@ -26,7 +26,7 @@ def page(desk: Desk, patient: Patient, draft: str = "") -> list[Piece]:
         Piece(
             alarm.id,
             "alarma",
-            {"alarm": alarm, "patient": patient, "lines": (), "told": told_whom(desk, alarm), "here": True},
+            {"alarm": alarm, "patient": patient, "lines": (), "told": told_whom(desk.settings, alarm), "here": True},
         )
         for alarm in raised
     ]

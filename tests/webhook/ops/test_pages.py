@@ -11,8 +11,11 @@ import redis
 from flask.testing import FlaskClient
 
 from shared.conversation import Role
+from shared.settings import Settings
+from shared.state.alarms import Alarm
 from shared.state.incidents import RedisIncidents
 from tests.ops_world import World
+from webhook.ops.lists import told_whom
 
 EMPTY = {
     "/ops/alertas": "Ninguna señal de peligro",
@@ -67,10 +70,32 @@ def test_health_is_never_told_better_than_the_open_incidents(
 
 def test_an_alarm_shows_number_words_and_who_was_told(staff: FlaskClient, world: World) -> None:
     text = staff.get("/ops/alertas").text
-    for part in ("Sangre al toser", "Emergencia", "+591 7000 0001", "tosiendo sangre", "hace 6 min", "Slack"):
+    for part in (
+        "Sangre al toser",
+        "Emergencia",
+        "+591 7000 0001",
+        "tosiendo sangre",
+        "hace 6 min",
+        "Se avisó a: sistema de citas.",
+    ):
         assert part in text
     assert "Atendida por enf.quispe en 9 min" in text
     assert text.index("Sangre al toser") < text.index("Señal del hígado")
+
+
+@pytest.mark.parametrize(
+    ("rung", "channels", "told"),
+    [
+        (0, {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/x"}, ""),
+        (1, {}, "sistema de citas"),
+        (1, {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/x"}, "Slack"),
+        (5, {"SMTP_HOST": "mail", "ALERT_EMAIL_FROM": "a@b", "ALERT_EMAIL_TO": "c@d"}, "correo del equipo, jefa@x.org"),
+    ],
+)
+def test_who_was_told_is_who_could_be_reached(rung: int, channels: dict[str, str], told: str) -> None:
+    settings = Settings(_env_file=None, DEMO=True, ALERT_LADDER="0 email slack; 10 jefa@x.org", **channels)
+    alarm = Alarm("a_1", "p_1", "hemoptisis", "emergencia", "", 0, rung)
+    assert told_whom(settings, alarm) == told
 
 
 def test_an_alarm_of_two_days_ago_is_not_listed(staff: FlaskClient, world: World, client: redis.Redis) -> None:
