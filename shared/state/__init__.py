@@ -28,7 +28,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `outbox:{p}:{lane}` | list | replies not sent yet, `delivery_id|json`; urgent, normal, reminder | none: until sent |
 | `outgoing` | zset | `p:lane` -> when to ring for a delivery (ms) | - |
 | `reminders` | zset | `p:reminder` -> when its first reminder is due (ms); rung at a pace | - |
-| `reminded:{appointment}:{start}:{kind}` | string | delivery id: this visit was reminded, or will be | 30 days |
+| `reminded:{appointment}:{start}:{kind}` | string | delivery id and, if not ours, by whom | 30 days |
 | `unconfirmed` | zset | delivery id of a reminder -> when it must have arrived (ms) | - |
 | `contacted` | zset | p -> when we last wrote unasked (ms): Meta counts people in 24 h | a day |
 | `throughput` | string | when the number's throughput is free again (ms) | 60 s |
@@ -55,5 +55,6 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `incident:{kind}:closed` | hash | the same, of the one that was closed last | 15 min |
 | `suspected` | hash | kind -> since when the watch sees it (ms) | - |
 | `watch` | string | a process has judged the system in this moment | 2.5 s |
+| `ops_failed:{address}` | string | attempts to log in on the operators' page; the address is hashed | 60 s |
 | `metrics` | hash | all counters and histogram buckets | none |
 """

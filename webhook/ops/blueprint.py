@@ -76,8 +76,8 @@ def _guard(routes: Blueprint, desk: Desk) -> None:
         return response
 
     @routes.errorhandler(redis.RedisError)
-    def no_data(error: redis.RedisError) -> tuple[str, int]:
-        return views.trouble_page(error), 503
+    def no_data(_: redis.RedisError) -> tuple[str, int]:
+        return views.trouble_page(), 503
 
     @routes.context_processor
     def words() -> dict[str, Any]:

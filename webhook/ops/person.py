@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.state import alarms
 from webhook.ops.desk import Desk
 from webhook.ops.lists import last_messages, told_whom
-from webhook.ops.patients import Patient, read_one
+from webhook.ops.patients import Patient
 from webhook.ops.pieces import Piece
 from webhook.ops.state import DAY_MS
 
@@ -36,8 +36,3 @@ def page(desk: Desk, patient: Patient, draft: str = "") -> list[Piece]:
         Piece("mensajes", "mensajes", {"messages": last_messages(desk, patient.id)}),
     ]
     return pieces
-
-
-def reread(desk: Desk, patient: str) -> list[Piece]:
-    """The same for the live updates."""
-    return page(desk, read_one(desk.client, patient))

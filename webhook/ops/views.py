@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import redis
 from flask import render_template
 
 from shared.state import trace
@@ -112,9 +111,8 @@ def _story(desk: Desk, typed: str) -> dict[str, Any]:
     return {"steps": rows, "where": where, "patient": patient, "identifier": identifier}
 
 
-def trouble_page(error: redis.RedisError) -> str:
+def trouble_page() -> str:
     """Redis does not answer: nothing can be shown, and that is the news."""
-    del error
     return render_template("ops/sin_datos.html", title="Sin datos")
 
 
