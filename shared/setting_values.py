@@ -51,6 +51,12 @@ def parse_quiet_hours(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def is_quiet_hour(hour: int, quiet: tuple[int, int]) -> bool:
+    """Tell whether an hour of the centre's clock lies within what `parse_quiet_hours` returned."""
+    begin, end = quiet
+    return begin <= hour < end if begin <= end else hour >= begin or hour < end
+
+
 @dataclass(frozen=True)
 class Rung:
     """One step of the ladder: so many minutes after the danger sign, these contacts are told."""

@@ -18,7 +18,7 @@ from shared.celery_app import Role, create_celery
 from shared.metrics import Metrics
 from shared.settings import ProcessRole, Settings, load
 from shared.state import store
-from webhook import acknowledge, chat, metrics_page, ops, status, whatsapp
+from webhook import acknowledge, chat, metrics_page, ops, reminders_claim, status, whatsapp
 from webhook.doorbell import Doorbell
 from webhook.intake import Intake
 
@@ -68,7 +68,7 @@ def build_services(settings: Settings) -> Services:
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the Flask application; ends the process with a sentence when a setting is missing or wrong."""
     settings = settings or load(ProcessRole.WEBHOOK)
-    logs.setup(settings.LOG_LEVEL)
+    logs.setup(settings.LOG_LEVEL, settings.LOG_DIR, "webhook")
     tracing.setup("webhook", settings)
     app = Flask("webhook", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["services"] = services
     app.register_blueprint(whatsapp.blueprint(services.settings, services.intake, services.metrics))
     app.register_blueprint(chat.blueprint(services.settings, services.intake, services.patient_client))
+    app.register_blueprint(reminders_claim.blueprint(services.settings, services.client))
     app.register_blueprint(status.blueprint(services.client))
     app.register_blueprint(metrics_page.blueprint(services.client))
     app.register_blueprint(acknowledge.blueprint(services.settings, services.client))

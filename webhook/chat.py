@@ -43,6 +43,22 @@ def problem(status: int, title: str, detail: str = "", **headers: str) -> Respon
     return Response(json.dumps(body), status, headers=headers, mimetype="application/problem+json")
 
 
+def without_key(settings: Settings) -> Response | None:
+    """The refusal of a request that does not bring CHAT_API_KEY; None when it does."""
+    if settings.CHAT_API_KEY is None:
+        return problem(503, "disabled", "Set CHAT_API_KEY to use this route.")
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode("utf-8", "replace")
+    if hmac.compare_digest(given, settings.CHAT_API_KEY.get_secret_value().encode()):
+        return None
+    return problem(401, "unauthorized", "Send the key as 'Authorization: Bearer …'.")
+
+
+def unreadable(error: ValidationError) -> Response:
+    """Say which field is wrong, not what stood in it."""
+    where = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())
+    return problem(422, "unreadable request", where)
+
+
 def identity_of(user_id: str) -> Identity | None:
     """A phone number (`+591…`, `591…`, 8 digits) or a business-scoped user id; None if it is neither."""
     if number := canonical_number(user_id):
@@ -77,22 +93,17 @@ def _clean(text: str) -> str:
 def blueprint(settings: Settings, intake: Intake, client: redis.Redis) -> Blueprint:
     """Routes of the chat interface."""
     routes = Blueprint("chat", __name__)
-    api_key = settings.CHAT_API_KEY.get_secret_value().encode() if settings.CHAT_API_KEY else None
     seats = threading.BoundedSemaphore(AT_ONCE)
 
     @routes.post("/chat", strict_slashes=False)
     @routes.post("/chat/", strict_slashes=False)
     def chat() -> Response:
-        if api_key is None:
-            return problem(503, "disabled", "Set CHAT_API_KEY to use this route.")
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode("utf-8", "replace")
-        if not hmac.compare_digest(given, api_key):
-            return problem(401, "unauthorized", "Send the key as 'Authorization: Bearer …'.")
+        if refused := without_key(settings):
+            return refused
         try:
             asked = ChatRequest.model_validate_json(request.get_data(cache=False))
         except ValidationError as error:
-            where = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())
-            return problem(422, "unreadable request", where)
+            return unreadable(error)
         identity = identity_of(asked.user_id)
         if identity is None:
             return problem(422, "unreadable request", "user_id is neither a phone number nor a user id.")

@@ -34,7 +34,7 @@ class Event(StrEnum):
     BACKEND = "backend"  # one call: {call, outcome, seconds}
     COMMITTED = "committed"  # turn stored, replies queued: {action, intent, source, confidence, handoff, optout}
     GIVEN_UP = "given_up"  # dead letter: {why}
-    PLANNED = "planned"  # a reminder was claimed for its visit: {appointment, start, ref, reminder}
+    PLANNED = "planned"  # a reminder was claimed for its visit: {appointment, start, ref, reminder, by}
     SENDING = "sending"  # {kind, attempt}
     SENT = "sent"  # accepted by Meta
     UNKNOWN = "unknown"  # may have been sent

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,8 @@ from shared.state.inbox import ADDRESS_TTL_S
 from shared.state.store import Value, script
 
 CLAIM_TTL_S = 30 * 86400
+ARRIVED = dt.timedelta(hours=6)  # before the visit, somebody has to call who was not reached
+LEAST_TIME_TO_ARRIVE = dt.timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,38 @@ def claim(client: redis.Redis, wanted: Sequence[Claim]) -> int:
         ]
         calls.append((keys, args))
     return sum(script("remind").many(client, calls)) if calls else 0
+
+
+def claim_elsewhere(client: redis.Redis, patient: str, call: dict[str, str], *, by: str) -> str | None:
+    """Claim a visit's reminder for a program that sends it itself; it shares the claim of our own reminders.
+
+    Should Meta not tell that it arrived, the visit goes on the call list as with ours.
+
+    Args:
+        client: state store.
+        patient: patient id.
+        call: the line for that list: appointment, ref, start (ISO with offset), reminder (its kind).
+        by: the program, for the audit.
+
+    Returns:
+        The delivery id, to be sent along as `biz_opaque_callback_data`; None when somebody else was first.
+    """
+    start = dt.datetime.fromisoformat(call["start"])
+    key = claim_key(call["appointment"], start, call["reminder"])
+    delivery_id = "r_" + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+    arrived_by = max(start - ARRIVED, dt.datetime.now(dt.UTC) + LEAST_TIME_TO_ARRIVE)
+    line = call | {"kind": "reminder", "patient": patient}
+    args: list[Value] = [
+        CLAIM_TTL_S,
+        f"{delivery_id} {by} {uuid.uuid4().hex}",
+        delivery_id,
+        patient,
+        _ms(arrived_by),
+        json.dumps(line),
+        json.dumps(line | {"by": by}),
+    ]
+    done = script("remind_elsewhere")(client, [key, f"delivery:{delivery_id}", "unconfirmed"], args)
+    return delivery_id if done else None
 
 
 def put_on_call_list(client: redis.Redis, line_id: str, line: dict[str, Any]) -> None:

@@ -14,16 +14,15 @@ from zoneinfo import ZoneInfo
 
 from shared.conversation import Appointment
 from shared.messages import ReminderKind
-from shared.setting_values import parse_quiet_hours
+from shared.setting_values import is_quiet_hour, parse_quiet_hours
 from shared.settings import Settings
+from shared.state.reminders import ARRIVED, LEAST_TIME_TO_ARRIVE
 
 PERIOD = dt.timedelta(hours=1)  # of the beat
 USEFUL = {  # a reminder that would come later than so long before the visit is not sent
     ReminderKind.AHEAD: dt.timedelta(hours=2),
     ReminderKind.SAME_DAY: dt.timedelta(minutes=30),
 }
-ARRIVED = dt.timedelta(hours=6)  # before the visit, somebody has to call who was not reached
-LEAST_TIME_TO_ARRIVE = dt.timedelta(minutes=30)
 MISSED_FROM = dt.time(9)  # nobody is asked at seven in the morning why they did not come
 MISSED_AFTER_DAYS = {ReminderKind.MISSED_1: 1, ReminderKind.MISSED_2: 3}
 _NOT_COMING = frozenset({"cancelled", "missed", "done", "attended"})
@@ -98,9 +97,7 @@ def plan_missed(visits: Iterable[Appointment], kind: ReminderKind, now: dt.datet
 
 def is_quiet(at: dt.datetime, rules: Rules) -> bool:
     """Tell whether nothing is sent unasked at this time."""
-    begin, end = rules.quiet
-    hour = at.astimezone(rules.zone).hour
-    return begin <= hour < end if begin <= end else hour >= begin or hour < end
+    return is_quiet_hour(at.astimezone(rules.zone).hour, rules.quiet)
 
 
 def after_quiet(at: dt.datetime, rules: Rules) -> dt.datetime:
