@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from celery import Celery
+from celery.signals import after_task_publish
 
 from scheduler.schedule import schedule
 from shared import logs
+from shared.alive import BEAT_RANG
 from shared.celery_app import Role, create_celery
 from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
 
@@ -21,11 +22,12 @@ from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
 def create_app(settings: Settings) -> Celery:
     """The Celery application with the schedule; it knows task names, not tasks."""
     celery = create_celery(settings, Role.BEAT)
-    beat_file = Path("var") / "beat" / "schedule"
+    beat_file = BEAT_RANG.with_name("schedule")
     beat_file.parent.mkdir(parents=True, exist_ok=True)
     celery.conf.update(
         beat_schedule=schedule(settings), beat_schedule_filename=str(beat_file), beat_max_loop_interval=5
     )
+    after_task_publish.connect(lambda **_: BEAT_RANG.touch(), weak=False)  # the broker took it: see shared.alive
     return celery
 
 
@@ -55,7 +57,7 @@ def guard_flower(settings: Settings) -> None:
 
 
 _settings = load(ProcessRole.SCHEDULER)
-logs.setup(_settings.LOG_LEVEL)
+logs.setup(_settings.LOG_LEVEL, _settings.LOG_DIR, "flower" if "flower" in sys.argv else "beat")
 if "flower" in sys.argv:
     guard_flower(_settings)
 app = create_app(_settings)

@@ -1,8 +1,8 @@
-"""JSON logs on stderr. Every line of one message carries its id as `message`, a turn's that of its first message;
-numbers are masked should one slip in.
+"""JSON logs on stderr, and in files where LOG_DIR says so. Every line of one message carries its id as `message`, a
+turn's that of its first message; numbers are masked should one slip in.
 
-`setup(settings)` is called once per process. Message text, names and tokens are never passed to a logger: a test walks
-a canary patient through the whole system and searches every log.
+`setup(level, folder, name)` is called once per process. Message text, names and tokens are never passed to a logger: a
+test walks a canary patient through the whole system and searches every log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
+
+FILE_BYTES = 10_000_000
+FILES = 5  # kept of each process, the one being written included
 
 _bound: ContextVar[dict[str, str] | None] = ContextVar("bound", default=None)
 _LONG_NUMBER = re.compile(r"(?<![\w.])\+?\d{8,15}(?![\w.])")
@@ -60,12 +64,25 @@ def _safe_traceback(text: str) -> str:
     return re.sub(r"input_value=.*", "input_value=***", text)
 
 
-def setup(level: str = "INFO") -> None:
-    """Send all logging of this process to stderr as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+def _kept(folder: Path, name: str) -> logging.Handler:
+    """Several processes, and containers, write to one file and turn it over together: a lock file makes that safe."""
+    from concurrent_log_handler import ConcurrentRotatingFileHandler
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return ConcurrentRotatingFileHandler(
+        folder / f"{name}.log", maxBytes=FILE_BYTES, backupCount=FILES - 1, encoding="utf-8"
+    )
+
+
+def setup(level: str = "INFO", folder: Path | None = None, name: str = "assistant") -> None:
+    """Send all logging of this process to stderr as JSON lines, and to `{name}.log` in the folder if there is one."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if folder:
+        handlers.append(_kept(folder, name))
+    for handler in handlers:
+        handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = handlers
     root.setLevel(level)
     # These log addresses, bodies or task arguments below warning, or a line per doorbell.
     for name in (

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from shared.setting_values import parse_ladder, parse_opening_hours, parse_quiet_hours
 
 BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "workers" / "model" / "bundled"
+SECRETS = Path("/run/secrets")  # where Compose and Kubernetes put secrets: one file each, named like the setting
 CONFIG_ERROR = 78  # EX_CONFIG of sysexits.h: restarting does not help, a person must change a setting
 
 
@@ -33,9 +34,15 @@ class ProcessRole(StrEnum):
 
 
 class Settings(BaseSettings):
-    """Frozen; built from the environment and `.env`, the environment first."""
+    """Frozen; built from the environment, `.env` and the files in `SECRETS`; what is named first wins."""
 
-    model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+    )
 
     DEMO: bool = False  # relaxes the required secrets and sends unreviewed cards; set by `make demo`
     HOST: str = "127.0.0.1"  # the images set 0.0.0.0: only nginx reaches them
@@ -119,10 +126,17 @@ class Settings(BaseSettings):
     PATIENT_ID_KEY: SecretStr | None = None
     FLOWER_BASIC_AUTH: SecretStr | None = None  # user:password
     LOG_LEVEL: Annotated[str, NoDecode] = "INFO"
+    LOG_DIR: Path | None = None  # logs are also kept there, rotated; none: stderr only
     AUDIT_DAYS: int = Field(default=90, ge=1)  # how long it is known what became of a message; no text
     CANARY_MINUTES: float = Field(default=5, ge=0)  # how often a test message walks the road; 0 = off
     CANARY_URL: str = "http://127.0.0.1:8000"  # where workers reach the webhook process
     OTEL_EXPORTER_OTLP_ENDPOINT: str | None = None  # traces are sent there
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_not_set(cls, given: Any) -> Any:
+        """As in the environment: an empty secret file must not become an empty password."""
+        return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
 
     @field_validator("REDIS_URL", "CELERY_BROKER_URL")
     @classmethod

@@ -1,4 +1,4 @@
-"""GET /health, /health/live and /model: what the workers published and what the queues show."""
+"""GET /health, /health/live, /health/ready and /model: what the workers published and what the queues show."""
 
 from __future__ import annotations
 
@@ -53,6 +53,15 @@ def blueprint(client: redis.Redis) -> Blueprint:
     @routes.get("/health/live")
     def live() -> Response:
         return jsonify(status="ok")
+
+    @routes.get("/health/ready")
+    def ready() -> tuple[Response, int]:
+        """What Meta's 200 needs: this process and Redis. No worker and no model is asked for."""
+        try:
+            client.ping()
+        except redis.RedisError:
+            return jsonify(status="down"), 503
+        return jsonify(status="ok"), 200
 
     @routes.get("/health")
     def whole() -> tuple[Response, int]:

@@ -46,7 +46,7 @@ def create_worker(settings: Settings) -> Celery:
 
     @setup_logging.connect(weak=False)
     def configure_logs(**_: Any) -> None:
-        logs.setup(settings.LOG_LEVEL)
+        logs.setup(settings.LOG_LEVEL, settings.LOG_DIR, "worker")
 
     @worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:

@@ -49,7 +49,7 @@ def envelope(*messages: object, statuses: list[object] | None = None) -> bytes:
 @pytest.fixture(autouse=True)
 def _keep_the_logging_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """create_app() configures the whole process; here that process is the test run."""
-    monkeypatch.setattr("webhook.app.logs.setup", lambda level: None)
+    monkeypatch.setattr("webhook.app.logs.setup", lambda *_: None)
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ def test_a_worker_that_stops_beating_is_dead_and_one_that_says_goodbye_is_not(
 def test_without_workers_health_is_503_but_the_process_lives(web: FlaskClient) -> None:
     assert web.get("/health").status_code == 503
     assert web.get("/health/live").status_code == 200
+    assert web.get("/health/ready").status_code == 200
     assert web.get("/model").status_code == 503
 
 
@@ -123,6 +124,6 @@ def test_metrics_are_prometheus_text(web: FlaskClient, client: redis.Redis) -> N
 
 def test_with_redis_down_every_route_says_so(app_settings: Settings) -> None:
     app = create_app(app_settings.model_copy(update={"REDIS_URL": None, "REDIS_PORT": 9}))
-    for path in ("/health", "/model", "/metrics"):
+    for path in ("/health", "/health/ready", "/model", "/metrics"):
         assert app.test_client().get(path).status_code == 503
     assert app.test_client().get("/health/live").status_code == 200
