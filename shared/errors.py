@@ -4,7 +4,8 @@ AssistantError
 ├── RetryLater          a partner or Redis is down or slow; certainly nothing happened
 ├── PartnerRefused      this request will fail for ever
 │   ├── NotFound        the backend does not know the appointment or patient
-│   └── SlotUnavailable the backend will not give that time; it may offer others
+│   ├── SlotUnavailable the backend will not give that time; it may offer others
+│   └── NeedsPerson     the backend has no way to do it by itself: staff do it
 ├── BadCredentials      every request will fail until a person acts
 ├── OutcomeUnknown      it may have happened: read back before saying or repeating anything
 ├── UnreadablePrediction  the model wrote something that is not an answer
@@ -72,6 +73,16 @@ class SlotUnavailable(PartnerRefused):
         super().__init__(f"slot unavailable: {reason}", code=reason)
         self.reason = reason  # slot_taken | closed | past
         self.alternatives = alternatives  # timezone-aware, in the backend's order
+
+
+class NeedsPerson(PartnerRefused):
+    """The backend has no way to do this by itself: it goes on the call list, and staff do it."""
+
+    alert = False
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"needs a person: {why}", code=why)
+        self.why = why  # sin_registro | anular | por_persona, as on the call list
 
 
 class BadCredentials(AssistantError):

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import redis
 import requests
 
 from shared.conversation import Appointment, PatientRecord
 from shared.errors import AssistantError, NotFound, OutcomeUnknown, PartnerRefused, RetryLater
 from shared.settings import Settings
 from workers import appointment_rows as rows
+from workers.agenda import Agenda
 from workers.backend import PARTNER, Backend, must_be_list, unreadable
+from workers.seguimiento import Seguimiento
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ class Appointments:
     All methods raise RetryLater (certainly nothing was done), BadCredentials and PartnerRefused; what else is said at
     each. `skipped_rows` counts rows of lists that could not be read.
     """
+
+    takes_alerts = True
 
     def __init__(self, settings: Settings, session: requests.Session | None = None) -> None:
         self._backend = Backend(settings, session)
@@ -230,6 +235,13 @@ class Appointments:
         return at.astimezone(self._zone).isoformat(timespec="seconds")
 
 
-def build_appointments(settings: Settings) -> Appointments:
-    """The client that APPOINTMENTS_API asks for: `contract` is the only one."""
+def build_appointments(settings: Settings, client: redis.Redis | None = None) -> Agenda:
+    """The client that APPOINTMENTS_API asks for; nothing is contacted yet.
+
+    Args:
+        settings: SEGUIMIENTO_*, and for `seguimiento` the centre's opening hours and slots.
+        client: the state store, for locks between workers; only reads do without.
+    """
+    if settings.APPOINTMENTS_API == "seguimiento":
+        return Seguimiento(settings, client)
     return Appointments(settings)

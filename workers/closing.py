@@ -17,7 +17,7 @@ from shared.metrics import field
 from shared.prediction import Danger, Intent, Prediction
 from shared.state.inbox import Entry, Outgoing
 from shared.state.turns import Commit, Desk
-from workers.dialogue.decision import Conclusion
+from workers.dialogue.decision import Conclusion, Wish
 from workers.services import Services
 from workers.triage import danger_answer, delivery_id, raise_alarm, window_end
 
@@ -107,9 +107,10 @@ def close_turn(
     if conclusion.handoff is not None and not is_canary(services.settings, patient):
         services.alerts.incident(f"handoff_{conclusion.handoff}", "una persona debe atender a un paciente")
         call_id = f"h:{patient}"  # one line while nobody has called
-        call = json.dumps(
-            {"patient": patient, "kind": "handoff", "why": conclusion.handoff, "at": round(now.timestamp() * 1000)}
-        )
+        line = {"patient": patient, "kind": "handoff", "why": conclusion.handoff, "at": round(now.timestamp() * 1000)}
+        if conclusion.wish is not None:  # each wish has a line of its own
+            call_id, line = f"{call_id}:{conclusion.wish.key}", line | _wished(conclusion.wish)
+        call = json.dumps(line)
         if conclusion.handoff == "pedido":
             handoff = json.dumps({"reason": "person", "at": now.isoformat(), "told_at": now.isoformat()})
     suspended = conversation.flow is not None and conversation.flow.suspended
@@ -135,6 +136,17 @@ def close_turn(
         detail=detail,
         counters=(field("turns_total", source=prediction.source.value), field("intents_total", intent=intent.value)),
     )
+
+
+def _wished(wish: Wish) -> dict[str, str]:
+    """What staff need to know to arrange it: days and hours, no text."""
+    found = {
+        "wish": wish.start.isoformat() if wish.start else "",
+        "appointment": wish.appointment_id or "",
+        "ref": wish.appointment_ref or "",
+        "start": wish.appointment_start.isoformat() if wish.appointment_start else "",
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _outgoing(

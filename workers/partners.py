@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from shared.errors import AssistantError, NotFound, OutcomeUnknown, PartnerRefused, SlotUnavailable
+from shared.errors import AssistantError, NeedsPerson, NotFound, OutcomeUnknown, PartnerRefused, SlotUnavailable
 from shared.messages import Identity
 from workers.dialogue.decision import (
     BackendCall,
+    ByPerson,
     Cancel,
     Confirm,
     Done,
@@ -39,6 +40,9 @@ def execute(services: Services, identity: Identity, call: BackendCall) -> Outcom
         return Taken(TakenReason(taken.reason), taken.alternatives)
     except NotFound:
         return Missing()
+    except NeedsPerson as needed:
+        services.metrics.count("backend_failures_total", cause="NeedsPerson")
+        return ByPerson(needed.why)
     except PartnerRefused as refused:
         services.metrics.count("backend_failures_total", cause="PartnerRefused")
         services.alerts.incident("backend_refused", str(refused.code or ""))

@@ -21,7 +21,8 @@ from shared.settings import Settings
 from shared.state import store
 from shared.state.leases import Leases
 from shared.texts import Texts
-from workers.appointments import Appointments, build_appointments
+from workers.agenda import Agenda
+from workers.appointments import build_appointments
 from workers.dialogue.decision import Known
 from workers.known import build_known
 from workers.model.holder import ModelHolder
@@ -52,7 +53,7 @@ class Services:
     watch: Watch
     texts: Texts
     known: Known
-    appointments: Appointments
+    appointments: Agenda
     whatsapp: WhatsAppClient
     model: ModelHolder
     background: ThreadPoolExecutor  # read marks: nobody waits for them
@@ -85,8 +86,8 @@ def build(settings: Settings, celery: Celery | None = None) -> Services:
     client = store.connect(settings)
     metrics = Metrics(client)
     texts = Texts.load(settings)
-    appointments = build_appointments(settings)
-    alerts = Alerts(settings, post=appointments.alert, client=client)
+    appointments = build_appointments(settings, client)
+    alerts = Alerts(settings, post=appointments.alert if appointments.takes_alerts else None, client=client)
     celery = celery or create_celery(settings, Role.WORKER)
     # Where the broker is the same Redis, `redis_down` tells it all.
     probes = {} if settings.broker_url == settings.redis_url else {"broker_down": broker_probe(celery)}

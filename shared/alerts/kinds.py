@@ -144,6 +144,21 @@ KINDS: dict[str, Kind] = {
     "handoff_resultado_desconocido": _event(
         "Un paciente espera saber si su cita quedó hecha", "Atienda la lista de llamadas.", repeat_ms=QUIET_MS
     ),
+    "handoff_sin_registro": _event(
+        "Un paciente pide una cita y no figura en el sistema, o su tratamiento no está en curso",
+        "Atienda la lista de llamadas: dice el día y la hora que pidió.",
+        repeat_ms=QUIET_MS,
+    ),
+    "handoff_anular": _event(
+        "Un paciente pide anular una cita y el sistema no tiene cómo",
+        "Anúlela a mano y confírmeselo: está en la lista de llamadas.",
+        repeat_ms=QUIET_MS,
+    ),
+    "handoff_por_persona": _event(
+        "Un paciente pide un cambio que solo hace una persona",
+        "Atienda la lista de llamadas: dice el día y la hora que pidió.",
+        repeat_ms=QUIET_MS,
+    ),
     "handoff_urgencia": _event(
         "Un paciente dice que es urgente", "Llámelo cuanto antes: está en la lista de llamadas.", repeat_ms=QUIET_MS
     ),

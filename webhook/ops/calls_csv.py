@@ -12,7 +12,7 @@ from webhook.ops import wording
 from webhook.ops.lists import Call
 from webhook.ops.patients import Patient
 
-HEADER = ("numero", "motivo", "cita", "ref", "desde")
+HEADER = ("numero", "motivo", "cita", "ref", "desde", "pide")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -29,6 +29,7 @@ def write(calls: Iterable[Call], patients: Mapping[str, Patient], now_ms: int, z
             wording.visit(call.start, now_ms, zone) if call.start else "",
             call.ref,
             clock(call.at_ms, zone) if call.at_ms else "",
+            wording.visit(call.wish, now_ms, zone) if call.wish else "",
         )
         writer.writerow([defused(cell) for cell in row])
     return b"\xef\xbb\xbf" + out.getvalue().encode()

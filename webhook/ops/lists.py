@@ -42,6 +42,7 @@ class Call:
     start: str  # of the visit, ISO 8601, or ""
     ref: str
     danger: bool
+    wish: str = ""  # when the patient wants to come, ISO 8601, or ""
 
 
 def _empty(sentence: str) -> Piece:
@@ -98,6 +99,7 @@ def read_calls(desk: Desk) -> list[Call]:
                 start=str(line.get("start") or ""),
                 ref=str(line.get("ref") or ""),
                 danger=line.get("kind") == "danger" or line.get("why") == "urgencia",
+                wish=str(line.get("wish") or ""),
             )
         )
     return sorted(calls, key=lambda call: (not call.danger, call.at_ms))

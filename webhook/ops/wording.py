@@ -25,6 +25,9 @@ WHY = {
     "no_entendido": "El asistente no le entendió",
     "sin_numero": "Falta su número de teléfono",
     "resultado_desconocido": "No se sabe si su cita quedó registrada",
+    "sin_registro": "Pide una cita y no figura en el sistema",
+    "anular": "Pide anular su cita",
+    "por_persona": "Pide un cambio que hace una persona",
     "urgencia": "Dice que es urgente",
 }
 LEVELS = {"emergencia": "Emergencia", "mismo_dia": "Atender hoy"}

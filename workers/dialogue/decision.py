@@ -116,11 +116,29 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class ByPerson:
+    """The backend has no way to do it by itself: it goes on the call list, and staff do it."""
+
+    why: str  # sin_registro, anular, por_persona
+
+
+@dataclass(frozen=True)
 class Unknown:
     """It may have happened, and reading back did not tell: a person has to look."""
 
 
-Outcome = Done | Taken | Free | Missing | Refused | Unknown
+Outcome = Done | Taken | Free | Missing | Refused | ByPerson | Unknown
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person is to arrange: a line of the call list. Times are aware; what the flow does not know is None."""
+
+    key: str  # of the write: the same however often the turn is repeated
+    start: dt.datetime | None = None  # when the patient wants to come
+    appointment_id: str | None = None
+    appointment_ref: str | None = None
+    appointment_start: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +151,8 @@ class Conclusion:
     params: Params = field(default_factory=dict)
     unsure_in_a_row: int = 0
     topic: str | None = None  # the knowledge topic that was answered
-    handoff: str | None = None  # reason to call a person: pedido, no_entendido, sin_numero, resultado_desconocido
+    handoff: str | None = None  # reason to call a person: pedido, no_entendido, sin_numero, resultado_desconocido …
+    wish: Wish | None = None  # what that person is asked for
     optout: bool | None = None  # True: no more proactive messages; False: back again
     consent: str | None = None  # how the patient agreed to reminders in this turn
     asked_about_reminders: bool = False

@@ -12,6 +12,7 @@ from workers.dialogue.asking import join, question, say_slots, slot_buttons, upc
 from workers.dialogue.booking import start_of
 from workers.dialogue.buttons import button, menu
 from workers.dialogue.decision import (
+    ByPerson,
     Cancel,
     Conclusion,
     Confirm,
@@ -29,6 +30,7 @@ from workers.dialogue.decision import (
     TakenReason,
     TurnInput,
     Unknown,
+    Wish,
 )
 from workers.dialogue.wording import say_date, say_time
 from workers.dialogue.words import asks_other_time, wants_earlier, wants_later, wants_the_soonest
@@ -63,6 +65,9 @@ def conclude_call(decision: Decision, outcome: Outcome, known: Known) -> Conclus
         key = "unknown_agendar" if isinstance(call, Schedule) else "unknown_change"
         reply = Reply(text=known.say(key, **facts))
         return Conclusion(reply=reply, action=action, params=params, handoff="resultado_desconocido")
+    if isinstance(outcome, ByPerson):
+        reply = Reply(text=known.say(f"by_person_{outcome.why}"))
+        return Conclusion(reply=reply, action=action, params=params, handoff=outcome.why, wish=_wish(call, flow))
     if isinstance(outcome, Missing):
         # Offer a booking as a flow, so that "sí" goes on from here.
         offer = Flow(kind=FlowKind.AGENDAR, expects=Expects.FECHA, number=decision.turn.new_number)
@@ -70,6 +75,11 @@ def conclude_call(decision: Decision, outcome: Outcome, known: Known) -> Conclus
         return Conclusion(reply=reply, flow=offer, action=action, params=params)
     reply = Reply(text=known.say("refused"), buttons=menu(known.wording, "hablar_humano"))
     return Conclusion(reply=reply, action=action, params=params)
+
+
+def _wish(call: Schedule | Cancel | Reschedule | Confirm, flow: Flow) -> Wish:
+    start = call.start if isinstance(call, Schedule | Reschedule) else None
+    return Wish(call.key, start, flow.appointment_id, flow.appointment_ref, flow.appointment_start)
 
 
 def _told(call: Schedule | Cancel | Reschedule | Confirm) -> tuple[str, Params]:

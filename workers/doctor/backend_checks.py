@@ -8,7 +8,8 @@ from functools import partial
 
 from shared.errors import AssistantError, BadCredentials, PartnerRefused, RetryLater
 from shared.settings import Settings
-from workers.appointments import Appointments, build_appointments
+from workers.agenda import Agenda
+from workers.appointments import build_appointments
 from workers.doctor.check import Check, failed, ok, warning
 from workers.doctor.reach import why
 from workers.doctor.runner import TIMEOUT_S, Group
@@ -27,7 +28,7 @@ def groups(settings: Settings) -> list[Group]:
     ]
 
 
-def check(settings: Settings, name: str, ask: Callable[[Appointments], Check]) -> list[Check]:
+def check(settings: Settings, name: str, ask: Callable[[Agenda], Check]) -> list[Check]:
     """Ask one thing; rows that our reader passes over are told."""
     limits = {"SEGUIMIENTO_TIMEOUT": min(TIMEOUT_S, settings.SEGUIMIENTO_TIMEOUT)}
     agenda = build_appointments(settings.model_copy(update=limits))
@@ -43,15 +44,15 @@ def check(settings: Settings, name: str, ask: Callable[[Appointments], Check]) -
     return [answer]
 
 
-def upcoming(agenda: Appointments) -> Check:
+def upcoming(agenda: Agenda) -> Check:
     return ok(UPCOMING, f"{len(agenda.upcoming(_HOURS))} in the next {_HOURS} hours")
 
 
-def slots(day: dt.date, agenda: Appointments) -> Check:
+def slots(day: dt.date, agenda: Agenda) -> Check:
     return ok(SLOTS, f"{len(agenda.free_slots(day))} on {day.isoformat()}")
 
 
-def missed(day: dt.date, agenda: Appointments) -> Check:
+def missed(day: dt.date, agenda: Agenda) -> Check:
     visits = agenda.missed(day)
     if visits is None:
         advice = "nothing, if the backend does not know who came; else let it answer GET /appointments/missed"

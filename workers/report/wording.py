@@ -78,6 +78,9 @@ CALLS = {
     "no_entendido": "no se le entendió",
     "sin_numero": "sin número conocido",
     "resultado_desconocido": "espera saber si su cita quedó",
+    "sin_registro": "pidió una cita y no figura en el sistema",
+    "anular": "pidió anular su cita",
+    "por_persona": "pidió un cambio que hace una persona",
     "urgencia": "dice que es urgente",
 }
 WAITS = {

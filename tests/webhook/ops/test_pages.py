@@ -119,7 +119,7 @@ def test_the_list_of_calls_as_a_file_holds_no_formula(staff: FlaskClient, world:
     assert answer.data.startswith(b"\xef\xbb\xbf")
     assert "attachment" in answer.headers["Content-Disposition"]
     rows = list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig")), delimiter=";"))
-    assert rows[0] == ["numero", "motivo", "cita", "ref", "desde"]
+    assert rows[0] == ["numero", "motivo", "cita", "ref", "desde", "pide"]
     assert len(rows) == 1 + client.hlen("calls")
     assert all(not cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
     assert any(row[0] == "591 7222 0011" and row[3] == "'@SUM(A1)" for row in rows)

@@ -23,6 +23,7 @@ from workers.dialogue.words import name_in, ordinal, wants_any_slot
 CODE = Path(__file__).resolve().parents[3] / "workers" / "dialogue"
 BUILT = {  # keys that the code puts together
     *(f"{part}_{kind}" for part in ("summary", "done", "which", "dropped", "change") for kind in FlowKind),
+    *(f"by_person_{why}" for why in ("sin_registro", "anular", "por_persona")),
     "slot_taken",
     "closed",
     "past",
