@@ -1,0 +1,94 @@
+"""Reminders in real processes: sent once, answered in the normal dialogue, and not doubled by a kill at any step."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared.celery_app import QUEUE_OF_TASK, Role, TaskName, create_celery
+from shared.checkpoints import Step
+from shared.settings import Settings
+from tests.processes.system import System, started, texts
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+
+DOOMED = (Step.REMINDERS_CLAIMED, Step.REMINDER_CHECKED, Step.CLAIMED, Step.POSTED, Step.MARKED_SENT)
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    settings = {"QUIET_HOURS": "0-0", "REMINDER_SPREAD_MINUTES": "0", "BURST_WAIT_MS": "0"}
+    with started(tmp_path_factory.mktemp("reminders"), **settings) as system:
+        yield system
+
+
+def tomorrow(system: System, phone: str) -> str:
+    """A registered patient who agreed, with a visit in 24 hours; returns the appointment's id."""
+    consent = {"date": "2026-10-01", "source": "formulario"}
+    system.control("agenda/patients", {"phone": phone, "name": "ANA PRUEBA", "whatsapp_consent": consent})
+    start = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=24, minutes=5)).replace(microsecond=0)
+    visit = system.control("agenda", {"phone": phone, "datetime": start.isoformat(), "name": "ANA PRUEBA"})
+    return str(visit["appointment_id"])
+
+
+def ring_remind(system: System) -> None:
+    """What Beat does at the full hour."""
+    settings = Settings(_env_file=None, DEMO=True, REDIS_URL=system.redis_server.url)
+    with create_celery(settings, Role.BEAT) as celery:
+        celery.send_task(TaskName.REMIND.value, queue=QUEUE_OF_TASK[TaskName.REMIND].value)
+
+
+def reminders_of(system: System, phone: str) -> list[dict[str, Any]]:
+    received = system.control("messages", direction="to_patient", limit=1000)["messages"]
+    return [m for m in received if m["patient"] == phone.lstrip("+") and m["body"]["type"] == "template"]
+
+
+def test_a_reminder_comes_once_and_its_answer_confirms_the_visit(system: System) -> None:
+    phone = "+59171110001"
+    appointment = tomorrow(system, phone)
+    worker = system.start_worker("reminding")
+    ring_remind(system)
+    ring_remind(system)
+    system.wait_for(lambda: reminders_of(system, phone))
+    (reminder,) = reminders_of(system, phone)
+    assert "Hola Ana" in reminder["text"]
+    payload = reminder["body"]["template"]["components"][1]["parameters"][0]["payload"]
+    tap = {"patient": phone, "kind": "button", "id": payload, "title": "Asistiré", "context": reminder["wamid"]}
+    system._seen[phone] = system.control("messages", tap)["messages"][0]["seq"]
+    assert "asistencia quedó confirmada" in texts(system.reply(phone))
+    assert [row["status"] for row in system.appointments(phone)] == ["confirmed"]
+    assert appointment in payload
+    system.wait_for(lambda: system.store.zcard("reminders") == 0)
+    assert len(reminders_of(system, phone)) == 1
+    worker.stop()
+
+
+@pytest.mark.parametrize("step", DOOMED, ids=str)
+def test_a_worker_killed_in_the_middle_doubles_nothing_and_loses_nothing(system: System, step: Step) -> None:
+    phone = f"+5917222{DOOMED.index(step):04}"
+    tomorrow(system, phone)
+    doomed = system.start_worker(f"doomed-{step}", CRASH_AT=step.value)
+    ring_remind(system)
+    system.wait_for(lambda: not doomed.is_running())
+    healthy = system.start_worker(f"healthy-{step}")
+    ring_remind(system)  # the ring of the dead worker is delivered again later: harmless, this one is enough
+
+    def told() -> list[dict[str, Any]]:
+        if system.store.zcard("reminders"):
+            # What was rung for the dead worker is rung again after a minute; the test need not wait for it.
+            for member in system.store.zrange("reminders", 0, -1):
+                system.store.zadd("reminders", {member: 0}, xx=True)
+            return []
+        return reminders_of(system, phone) or list(system.store.hgetall("calls"))
+
+    system.wait_for(told)
+    healthy.stop()
+    got, called = reminders_of(system, phone), system.store.hgetall("calls")
+    assert len(got) == (0 if step is Step.CLAIMED else 1)
+    # Marked as being sent when the power went: nobody knows, so it is never repeated and a person calls. A status of
+    # Meta tells what became of it, where one comes.
+    assert bool(called) == (step is Step.CLAIMED)
+    system.store.delete("calls")
