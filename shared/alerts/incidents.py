@@ -66,7 +66,7 @@ class Incidents:
             store = self._local
             opened = self._open(store, kind, detail, now)
         self._believe(opened={kind})
-        log.log(logging.WARNING if opened else logging.INFO, "incident", extra={"kind": kind, "opened": opened})
+        log.log(logging.WARNING if opened else logging.DEBUG, "incident", extra={"kind": kind, "opened": opened})
         if not opened:
             return False
         subject, text = wording.opened(kind, detail, now, self._zone)
