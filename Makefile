@@ -8,7 +8,7 @@ TORCH := $(shell sed -n 's/^torch==//p' requirements.lock)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check doctor bench train evaluate report lock clean
+.PHONY: help demo test check doctor bench bench-reminders train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ doctor: $(VENV)/.installed ## check what this installation needs: settings, Redi
 
 bench: $(VENV)/.installed ## benchmarks: ratios against a baseline taken in the same run
 	@$(BIN)/python -m benchmarks.road
+
+bench-reminders: $(VENV)/.installed ## 10,000 reminders against Meta's limits, and beside replies (about 25 minutes)
+	@$(BIN)/python -m benchmarks.reminders
 
 train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on this CPU, measure it (about an hour)
 	@$(BIN)/python -m training.cards

@@ -37,13 +37,17 @@ TEMPLATE_PAUSED = 132015
 TEMPLATE_STOPPED = (TEMPLATE_PAUSED, 132016)  # paused, disabled
 PAUSED_TEMPLATE_WAIT_S = 900  # Meta pauses for three or six hours
 URGENT_SETTLE_S = 8
+NO_SEAT_WAIT_S = 2
 
 
 def deliver(services: Services, patient: str, lane: str) -> None:
     """Send what lies in one lane of a patient's outbox; leave at once if another worker does it already."""
     seats = {"normal": services.deliveries, LANE: services.reminders}.get(lane)  # urgent ones need none
     if seats is not None and not seats.acquire(blocking=False):
-        return  # all seats wait for Meta: the sweep rings again
+        if lane == LANE:  # all seats wait for Meta: the sweep rings again, a reminder otherwise only in a minute
+            again_ms = (services.now().timestamp() + NO_SEAT_WAIT_S) * 1000
+            services.client.zadd("reminders", {f"{patient}:{lane}": again_ms}, xx=True)
+        return
     try:
         _deliver(services, patient, lane)
     finally:
