@@ -1,4 +1,4 @@
-"""`make bench-reminders`: ten thousand visits to remind, and what that costs replies. Run: python -m benchmarks.reminders
+"""`make bench-reminders`: ten thousand visits to remind, and what that costs replies.
 
 1. As fast as the machine allows, against a simulated Meta that refuses more than 80 messages a second and enforces
    the pair rate: codes refused, visits reminded once, growth of the worker's memory.

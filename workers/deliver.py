@@ -150,7 +150,7 @@ def _not_sent(services: Services, patient: str, lane: str, token: str, claimed: 
         wait_ms=round(wait_s * 1000),
         code="" if error.code is None else str(error.code),
         letter=letter,
-        why=type(error).__name__,
+        why="failed" if is_reminder and state is DeliveryState.FAILED else type(error).__name__,
     )
     log.warning("reply not sent", extra={"cause": type(error).__name__, "code": error.code, "state": state})
     of_one_person = is_reminder and incident_of(error, delivery.reply.template) == "send_refused"
