@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--host", default=options.host, help="address to listen on (SIMULATOR_HOST)")
     parser.add_argument("--port", type=int, default=options.port, help="0 takes a free one (SIMULATOR_PORT)")
     parser.add_argument("--backend-port", type=int, default=options.backend_port, help="backend at this port's root")
+    parser.add_argument("--backend", choices=("contract", "seguimiento"), default=options.backend, help="which one")
     parser.add_argument("--webhook-url", default=options.webhook_url, help="where patients' messages go (WEBHOOK_URL)")
     parser.add_argument("--db", default=options.database, help="SQLite file of the backend (SIMULATOR_DB)")
     parser.add_argument("--no-seed", action="store_true", help="begin without patients and appointments")
@@ -36,6 +37,7 @@ def main() -> int:
             host=wish.host,
             port=wish.port,
             backend_port=wish.backend_port,
+            backend=wish.backend,
             webhook_url=wish.webhook_url,
             database=wish.db,
             seed=not wish.no_seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8080
     backend_port: int | None = None  # serve the backend at the root of a second port as well
+    backend: Literal["contract", "seguimiento"] = "contract"  # which of the two stands there
     webhook_url: str = "http://127.0.0.1:8000/webhook/whatsapp"
     access_token: str = "demo-token"  # noqa: S105 - accepted by the simulator only
     app_secret: str = "demo-app-secret"  # noqa: S105
@@ -39,6 +41,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Options:
         host=env.get("SIMULATOR_HOST", default.host),
         port=int(env.get("SIMULATOR_PORT", default.port)),
         backend_port=int(backend_port) if backend_port else None,
+        backend="seguimiento" if env.get("SIMULATOR_BACKEND") == "seguimiento" else default.backend,
         webhook_url=env.get("WEBHOOK_URL", default.webhook_url),
         access_token=env.get("WHATSAPP_ACCESS_TOKEN", default.access_token),
         # During a rotation the setting holds several secrets; Meta signs with one of them.

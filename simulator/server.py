@@ -15,13 +15,14 @@ from wsgiref.types import WSGIApplication
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+IDLE_S = 75.0  # before a kept connection is closed
 HANG_UP = "simulator.hang_up"  # environ key: call it and the client gets no answer, only a closed connection
 
 
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # headers and body are two writes: Nagle would add 40 ms to each answer
-    timeout = 75  # idle seconds before a kept connection is closed
+    timeout: float
     connections: ClassVar[set[socket.socket]]
 
     def setup(self) -> None:
@@ -87,9 +88,9 @@ class _Handler(WSGIRequestHandler):
 class Server:
     """A listening server in its own thread. `port` 0 takes a free one; `server.port` says which."""
 
-    def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
+    def __init__(self, host: str, port: int, app: WSGIApplication, idle_s: float = IDLE_S) -> None:
         self._connections: set[socket.socket] = set()
-        handler = type("Handler", (_Handler,), {"connections": self._connections})
+        handler = type("Handler", (_Handler,), {"connections": self._connections, "timeout": idle_s})
         self._server = make_server(host, port, app, threaded=True, request_handler=handler)
         self.host, self.port = host, self._server.port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

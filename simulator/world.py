@@ -16,6 +16,8 @@ from simulator.options import Options
 from simulator.people import People
 from simulator.rules import PairRate, Rules, Throughput
 from simulator.seed import seed_agenda, seed_people
+from simulator.seguimiento_seed import seed_seguimiento
+from simulator.seguimiento_store import SeguimientoStore
 from simulator.templates import Templates
 from simulator.timers import Timers
 from simulator.webhooks import Webhooks
@@ -44,6 +46,7 @@ class World:
             options.webhook_url, options.app_secret, options.account_id, lambda: self.rules, self.timers, self.changes
         )
         self.store = AppointmentsStore(options.database, self.backend_clock, lambda: self.rules)
+        self.seguimiento = SeguimientoStore(self.backend_clock.now)
         self.writes: deque[dict[str, Any]] = deque(maxlen=MAX_WRITES)
         self._seed()
 
@@ -82,6 +85,7 @@ class World:
             self.pair_rate, self.throughput = PairRate(), Throughput()
             self.writes.clear()
             self.store.clear()
+            self.seguimiento.clear()
             if seed:
                 self._seed()
         self.changes.bump()
@@ -98,3 +102,4 @@ class World:
             seed_people(self.people)
             if self.store.is_empty():
                 seed_agenda(self.store)
+            seed_seguimiento(self.seguimiento, self.store.now().date())
