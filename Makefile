@@ -8,10 +8,10 @@ TORCH := $(shell sed -n 's/^torch==//p' requirements.lock)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check doctor bench bench-reminders train evaluate report lock clean
+.PHONY: help demo test test-compose check doctor bench bench-reminders train evaluate report lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: setup.cfg requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
@@ -30,6 +30,9 @@ demo: $(VENV)/.installed ## start everything on loopback with simulated patients
 
 test: $(VENV)/.installed check ## the whole test suite, with real Redis, workers and browser
 	@$(BIN)/python -m pytest -n 4 --dist loadscope
+
+test-compose: $(VENV)/.installed ## build the images and try the demo in a real Docker engine, behind nginx with TLS (minutes)
+	@COMPOSE_TEST=1 $(BIN)/python -m pytest -v -s -p no:cacheprovider tests/deploy/test_compose_up.py
 
 check: $(VENV)/.installed ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -23,6 +23,7 @@ graceful_timeout = 30  # a POST /chat in hand is answered
 max_requests = 0
 accesslog = None  # request lines of the challenge carry the verify token
 loglevel = "warning"
+control_socket_disable = True  # it would be a file in the home folder, which the image has not
 preload_app = False  # sockets and threads must not cross the fork
 
 
