@@ -13,7 +13,16 @@ from shared.messages import Button, ListRow, Reply
 from shared.prediction import Intent
 from workers.dialogue.buttons import button, menu
 from workers.dialogue.decision import Conclusion, Decision, Known, TurnInput
-from workers.dialogue.wording import MAX_BUTTONS, say_all, say_date, say_options, say_start, say_time, slot_title
+from workers.dialogue.wording import (
+    MAX_BUTTONS,
+    has_hour,
+    say_all,
+    say_date,
+    say_options,
+    say_start,
+    say_time,
+    slot_title,
+)
 
 MAX_ROWS = 10  # of a WhatsApp list
 _GRACE = dt.timedelta(hours=1)  # "ya estoy llegando": a visit that has just begun still counts
@@ -30,9 +39,15 @@ def upcoming(turn: TurnInput) -> list[Appointment]:
     visits = [
         visit.model_copy(update={"start": visit.start.astimezone(turn.now.tzinfo)})
         for visit in turn.appointments or ()
-        if visit.status != "cancelled" and visit.start > turn.now - _GRACE
+        if visit.status != "cancelled"
     ]
+    visits = [visit for visit in visits if _is_ahead(visit.start, turn.now)]
     return sorted(visits, key=lambda visit: visit.start)
+
+
+def _is_ahead(start: dt.datetime, now: dt.datetime) -> bool:
+    """A visit of which only the day is known counts until the day is over."""
+    return start > now - _GRACE if has_hour(start) else start.date() >= now.date()
 
 
 def values(flow: Flow, known: Known) -> dict[str, str]:
@@ -50,7 +65,7 @@ def values(flow: Flow, known: Known) -> dict[str, str]:
         found["window"] = known.wording.windows[slots.time_window]
     if flow.appointment_start:
         found["old_date"] = say_date(flow.appointment_start.date())
-        found["old_time"] = say_time(flow.appointment_start)
+        found["old_start"] = say_start(flow.appointment_start)
     return found
 
 

@@ -24,6 +24,7 @@ from workers.dialogue.decision import (
     Schedule,
     TurnInput,
 )
+from workers.dialogue.wording import has_hour
 from workers.dialogue.words import ordinal, says_same_day, says_same_time, shifts, wants_any_slot
 
 DAYS_SEARCHED = 4  # the day that was asked for and the days after it
@@ -93,7 +94,7 @@ def fill(flow: Flow, turn: TurnInput) -> Flow:
             update["date"] = flow.appointment_start.date()  # only the hour of the visit is moved
     elif said.time_window:
         update |= {"time_window": said.time_window, "time": None}
-    if flow.appointment_start and says_same_time(turn.text):
+    if flow.appointment_start and has_hour(flow.appointment_start) and says_same_time(turn.text):
         update |= {"time": f"{flow.appointment_start:%H:%M}", "time_window": None}
     if flow.appointment_start and says_same_day(turn.text):
         update["date"] = flow.appointment_start.date()

@@ -11,7 +11,7 @@ from workers.dialogue.asking import ask, join, upcoming, values
 from workers.dialogue.booking import advance
 from workers.dialogue.buttons import menu
 from workers.dialogue.decision import Conclusion, Confirm, Decision, Known, Params, TurnInput
-from workers.dialogue.wording import say_all, say_date, say_start, say_time
+from workers.dialogue.wording import has_hour, say_all, say_date, say_start, say_time
 from workers.dialogue.words import asks_another_hour, means_all, ordinal, says_same_day, says_same_time, shifts
 
 
@@ -126,7 +126,7 @@ def _kept_of(visit: Appointment, slots: Slots, text: str) -> Slots:
     update: dict[str, object] = {}
     if not slots.date and (slots.time or says_same_day(text) or asks_another_hour(text) or shifts(text)):
         update["date"] = visit.start.date()
-    if not slots.time and says_same_time(text):
+    if not slots.time and says_same_time(text) and has_hour(visit.start):
         update |= {"time": say_time(visit.start), "time_window": None}
     return slots.model_copy(update=update)
 
@@ -209,7 +209,8 @@ def describe(visits: list[Appointment], known: Known) -> Reply:
     ref = known.say("ref_part", ref=visit.ref) if visit.ref else ""
     reason = known.wording.reasons[Reason(visit.reason)] if visit.reason in set(Reason) else ""
     when = {"date": say_date(visit.start.date()), "time": say_time(visit.start)}
-    text = known.say("one_visit", reason=reason, ref=ref, **when)
+    key = "one_visit" if has_hour(visit.start) else "one_visit_day"
+    text = known.say(key, reason=reason, ref=ref, **when)
     return Reply(text=text, buttons=menu(known.wording, "consultar_cita", visit=visit))
 
 

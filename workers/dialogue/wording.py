@@ -21,7 +21,7 @@ FLOWS = Path(__file__).resolve().parents[2] / "shared" / "assets" / "flows.yaml"
 MAX_REPLY = 500  # characters, dialogue specification section 9
 MAX_TITLE = 20  # characters of a reply button, WhatsApp's limit
 MAX_BUTTONS = 3
-_NAMES = "phone emergency_phone hours date time old_date old_time ref reason name window options missed"
+_NAMES = "phone emergency_phone hours date time old_date old_start ref reason name window options missed"
 _PLACEHOLDERS = frozenset(_NAMES.split())
 
 _WEEKDAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
@@ -97,14 +97,21 @@ def say_time(time: dt.time | dt.datetime) -> str:
     return f"{time:%H:%M}"
 
 
+def has_hour(start: dt.datetime) -> bool:
+    """Whether a visit's start, in clinic time, has an hour: at midnight only its day is known."""
+    return start.time() != dt.time()
+
+
 def say_start(start: dt.datetime) -> str:
-    """`martes 24 de noviembre a las 10:00`."""
-    return f"{say_date(start.date())} a las {say_time(start)}"
+    """`martes 24 de noviembre a las 10:00`; the day alone when no hour is known."""
+    day = say_date(start.date())
+    return f"{day} a las {say_time(start)}" if has_hour(start) else day
 
 
 def slot_title(start: dt.datetime) -> str:
     """`mar 24 nov, 10:00`: fits a button (20) and a list row (24)."""
-    return f"{_WEEKDAYS[start.weekday()][:3]} {start.day} {_MONTHS[start.month - 1][:3]}, {say_time(start)}"
+    day = f"{_WEEKDAYS[start.weekday()][:3]} {start.day} {_MONTHS[start.month - 1][:3]}"
+    return f"{day}, {say_time(start)}" if has_hour(start) else day
 
 
 def say_options(options: Iterable[str]) -> str:

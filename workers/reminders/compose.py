@@ -11,7 +11,7 @@ from shared.messages import Delivery, DeliveryKind, Identity, ReminderKind, Remi
 from shared.settings import Settings
 from shared.state.reminders import Claim
 from workers.dialogue.buttons import visit_payload
-from workers.dialogue.wording import say_date, say_time
+from workers.dialogue.wording import has_hour, say_date, say_time
 from workers.reminders.plan import Planned, reminder_id
 
 NO_NAME = "estimado/a paciente"
@@ -73,6 +73,7 @@ def first_name(name: str) -> str:
 
 
 def say_when(start: dt.datetime, zone: ZoneInfo) -> str:
-    """`martes 24 de noviembre, 10:00`."""
+    """`martes 24 de noviembre, 10:00`; of a visit at midnight only the day is known."""
     local = start.astimezone(zone)
-    return f"{say_date(local.date())}, {say_time(local)}"
+    hour = say_time(local) if has_hour(local) else "a la hora que le confirme el centro"
+    return f"{say_date(local.date())}, {hour}"

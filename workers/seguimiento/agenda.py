@@ -97,7 +97,7 @@ class Seguimiento:
             return self._visits_of(patient_id)
 
         if mine := known_again(own_visits(), wish):  # this decision was carried out before
-            return self._as_booked(mine, phone)
+            return self._as_booked(mine, wish, phone, own_visits)
         treatment_id = treatment_of(self.api, patient_id)
         with self._locks.hold(wish.start):
             self._check_slot(wish.start, self._coming(0))
@@ -269,8 +269,10 @@ class Seguimiento:
             self.table.forget()
         return changed
 
-    def _as_booked(self, visit: Visit, phone: str) -> Appointment:
+    def _as_booked(self, visit: Visit, wish: Wish, phone: str, own_visits: Callable[[], list[Visit]]) -> Appointment:
         """The visit of a decision that was carried out before, as it stands now."""
+        if visit.id == wish.visit_id and visit.is_live and visit.when.start == wish.start:
+            self._yield_to_staff(visit, own_visits)  # the turn may have been cut off before it looked
         if visit.status == "cancelled":  # by us, because staff had been quicker; or by staff
             raise SlotUnavailable("slot_taken", self._slots.nearest(visit.when.start, self._coming(0), self._now()))
         return appointment(visit, phone)

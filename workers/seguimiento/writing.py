@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import AssistantError, NeedsPerson, NotFound, OutcomeUnknown, PartnerRefused
 from workers.seguimiento.answers import PARTNER, AlreadyThere, BareError
@@ -62,7 +62,10 @@ class Writer:
             try:
                 stored = self.read(visit.id)
                 if stored is not None and change.is_done(stored):
-                    return stored
+                    # Read alone, a row tells neither treatment nor patient.
+                    return replace(
+                        visit, when=stored.when, state=stored.state, state_id=stored.state_id, notes=stored.notes
+                    )
                 visit = find() if attempt + 1 < TRIES else visit
             except AssistantError:
                 break  # cannot see
