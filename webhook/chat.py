@@ -1,5 +1,7 @@
 """POST /chat: the same road and rules as WhatsApp for a caller that waits, such as n8n. Nothing is sent to Meta.
 
+What the centre's old assistant was asked is understood as it was: `/chat` and `/chat/` without redirect, only the last
+message counts, whatever its role, and its six fields are in every answer. New are the key and the 429.
 Problems are RFC 9457 `application/problem+json`. A repeated request with the same `Idempotency-Key` is one message.
 """
 
@@ -19,9 +21,11 @@ from pydantic import BaseModel, Field, ValidationError
 from shared.identity import canonical_number, looks_like_user_id, message_id
 from shared.messages import Channel, Identity, Message
 from shared.settings import Settings
+from shared.state import inbox
 from webhook.intake import Intake
 
 WAIT_S = 25
+LIMITED_WAIT_S = 3  # a danger sign is answered at once, also when the patient wrote too much
 AT_ONCE = 8  # waiting callers per process: the other threads stay free for Meta
 
 
@@ -67,16 +71,16 @@ def identity_of(user_id: str) -> Identity | None:
 
 
 def new_message(asked: ChatRequest, key: bytes, idempotency_key: str | None) -> Message | None:
-    """The last user message as a Message, the turns before it as its seed; None when no user message is there."""
-    last = next((i for i in reversed(range(len(asked.messages))) if asked.messages[i].role == "user"), None)
-    if last is None or not asked.messages[last].content.strip():
+    """The last message as a Message, the turns before it as the seed of an empty history; None when it has no text."""
+    *earlier, last = asked.messages
+    if not last.content.strip():
         return None
     now = datetime.now(UTC)
     unique = f"chat:{asked.user_id}:{idempotency_key}" if idempotency_key else f"chat:{uuid.uuid4().hex}"
-    seed = tuple((m.role, _clean(m.content)) for m in asked.messages[:last] if m.role != "system")
+    seed = tuple((m.role, _clean(m.content)) for m in earlier if m.role != "system")
     return Message(
         id=message_id(key, unique),
-        text=_clean(asked.messages[last].content),
+        text=_clean(last.content),
         at=now,
         received_at=now,
         channel=Channel.CHAT,
@@ -109,16 +113,21 @@ def blueprint(settings: Settings, intake: Intake, client: redis.Redis) -> Bluepr
             return problem(422, "unreadable request", "user_id is neither a phone number nor a user id.")
         message = new_message(asked, settings.patient_id_key, request.headers.get("Idempotency-Key"))
         if message is None:
-            return problem(422, "unreadable request", "messages holds no user message with text.")
+            return problem(422, "unreadable request", "The last of messages holds no text.")
         if not seats.acquire(blocking=False):
             return problem(503, "busy", "Too many callers wait; try again.", **{"Retry-After": "2"})
         try:
             patient = intake.accept([(identity, message)])[0]
-            waited = client.blpop([f"answer:{message.id}"], timeout=WAIT_S)
+            limited_s = inbox.held_back_s(client, patient, message.id, settings.RATE_LIMIT_PER_MINUTE)
+            wait_s = min(WAIT_S, LIMITED_WAIT_S) if limited_s else WAIT_S
+            waited = client.blpop([f"answer:{message.id}"], timeout=wait_s)
         except redis.RedisError:
             return problem(503, "state store unavailable", "Try again.", **{"Retry-After": "2"})
         finally:
             seats.release()
+        if waited is None and limited_s:
+            detail = "The message is kept; asked again with its Idempotency-Key, its answer is given once it is there."
+            return problem(429, "too many messages of this patient", detail, **{"Retry-After": str(limited_s)})
         if waited is None:
             return problem(504, "no answer in time", "The message is kept and will be answered.")
         answer = json.loads(waited[1])

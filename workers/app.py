@@ -6,6 +6,7 @@ The worker consumes from its first second: danger signs, BAJA and deliveries nee
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_
 
 from shared import logs, tracing
 from shared.celery_app import Role, create_celery
-from shared.settings import ProcessRole, Settings, load
+from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
 from workers import canary
 from workers import services as wiring
 from workers.sweeper import Sweeper, Vitals
@@ -27,6 +28,7 @@ def create_worker(settings: Settings) -> Celery:
     """Build the Celery application of a worker; threads start with the worker, not with the import."""
     celery = create_celery(settings, Role.WORKER)
     services = wiring.build(settings, celery)
+    must_be_heard(services)
     vitals = Vitals()
     register(celery, services, vitals)
     sweeper = Sweeper(services, vitals, services.name)
@@ -67,6 +69,18 @@ def create_worker(settings: Settings) -> Celery:
         tracing.close()
 
     return celery
+
+
+def must_be_heard(services: wiring.Services) -> None:
+    """End the process with a sentence when no danger alert could reach staff; the demo may go without."""
+    if services.settings.DEMO or services.alerts.channels():
+        return
+    print(
+        "No channel can carry a danger alert, this appointments backend takes none: set SMTP_HOST with ALERT_EMAIL_FROM "
+        "and ALERT_EMAIL_TO, or SLACK_WEBHOOK_URL, and let ALERT_LADDER begin with it.",
+        file=sys.stderr,
+    )
+    raise SystemExit(CONFIG_ERROR)
 
 
 app = create_worker(load(ProcessRole.WORKER))

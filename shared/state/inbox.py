@@ -95,6 +95,18 @@ def accept(
     return [(Accepted(code), patient) for code, patient in results]
 
 
+def held_back_s(client: redis.Redis, patient: str, message_id: str, limit_per_minute: int) -> int:
+    """Whole seconds until a message over the limit has its turn; 0 for one that is within it."""
+    with client.pipeline(transaction=False) as pipe:
+        pipe.zscore(f"rate:{patient}", message_id)
+        pipe.zrange(f"rate:{patient}", 0, -1, withscores=True)
+        pipe.time()
+        counted, minute, (seconds, _) = pipe.execute()
+    if counted is not None or len(minute) < limit_per_minute:
+        return 0
+    return max(1, round(float(minute[0][1]) / 1000 + 60 - float(seconds)))
+
+
 def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 

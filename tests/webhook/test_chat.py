@@ -77,6 +77,37 @@ def test_earlier_turns_travel_with_the_message(web: FlaskClient, client: redis.R
     assert json.loads(row.partition("|")[2])["seed"] == [["user", "hola"], ["assistant", "dígame"]]
 
 
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+@pytest.mark.usefixtures("worker")
+def test_only_the_last_message_counts_whatever_its_role(role: str, web: FlaskClient) -> None:
+    """As the old assistant read it."""
+    turns = [{"role": "user", "content": "hola"}, {"role": role, "content": "cita", "timestamp": "2026-11-23T09:00:00"}]
+    asked = ASKED | {"messages": turns, "max_tokens": None, "temperature": None, "session": "n8n"}
+    answered = web.post("/chat/", json=asked, headers=HEADERS)
+    assert (answered.status_code, answered.json["response"]) == (200, "eco cita")
+
+
+def test_over_the_limit_is_a_429_that_says_when(
+    app_settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "LIMITED_WAIT_S", 0.2)
+    monkeypatch.setattr(chat, "WAIT_S", 0.2)
+    web = create_app(app_settings.model_copy(update={"RATE_LIMIT_PER_MINUTE": 2})).test_client()
+    statuses = [web.post("/chat", json=ASKED, headers=HEADERS) for _ in range(3)]
+    assert [answer.status_code for answer in statuses] == [504, 504, 429]
+    assert 50 <= int(statuses[-1].headers["Retry-After"]) <= 60
+    other = ASKED | {"user_id": "70123457"}
+    assert web.post("/chat", json=other, headers=HEADERS).status_code == 504
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_is_answered_at_once_passes_the_limit(app_settings: Settings, client: redis.Redis) -> None:
+    """A danger sign: triage does not wait for the minute to pass."""
+    web = create_app(app_settings.model_copy(update={"RATE_LIMIT_PER_MINUTE": 1})).test_client()
+    answers = [web.post("/chat", json=ASKED, headers=HEADERS) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer no"}, {"Authorization": "Bearer ñ"}])
 def test_a_wrong_key_is_refused(header: dict[str, str], web: FlaskClient) -> None:
     headers = {k: v.encode().decode("latin-1") for k, v in header.items()}
@@ -90,7 +121,6 @@ def test_a_wrong_key_is_refused(header: dict[str, str], web: FlaskClient) -> Non
         [],
         ASKED | {"user_id": "nobody"},
         ASKED | {"messages": []},
-        ASKED | {"messages": [{"role": "assistant", "content": "x"}]},
         ASKED | {"messages": [{"role": "user", "content": "  "}]},
         ASKED | {"messages": [{"role": "robot", "content": "x"}]},
         ASKED | {"max_tokens": 0},

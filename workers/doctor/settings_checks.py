@@ -59,8 +59,9 @@ def judge_channels(settings: Settings) -> Check:
     """Danger alerts: the backend is told by every worker; beyond it there must be somebody who is woken."""
     name = "alert channels"
     outside = _outside(settings)
+    told = ["backend"] if settings.APPOINTMENTS_API == "contract" else []  # the other one takes no alerts
     if not outside:
-        found = "no e-mail and no Slack: danger signs reach the appointments backend only"
+        found = f"no e-mail and no Slack: danger signs reach {'the appointments backend only' if told else 'nobody'}"
         advice = "set SMTP_HOST with ALERT_EMAIL_FROM and ALERT_EMAIL_TO, or SLACK_WEBHOOK_URL"
         return warning(name, found, advice) if settings.DEMO else failed(name, found, advice)
     steps = [
@@ -74,7 +75,7 @@ def judge_channels(settings: Settings) -> Check:
     if idle and not is_default:  # the default names both; whoever has set up one has not forgotten the other
         found = f"ALERT_LADDER names {', '.join(sorted(idle))}, which is not set up"
         return warning(name, found, "set it up, or take it out of ALERT_LADDER")
-    return ok(name, f"backend, {', '.join(outside)}")
+    return ok(name, ", ".join(told + outside))
 
 
 def _outside(settings: Settings) -> list[str]:
