@@ -76,8 +76,8 @@ def must_be_heard(services: wiring.Services) -> None:
     if services.settings.DEMO or services.alerts.channels():
         return
     print(
-        "No channel can carry a danger alert, this appointments backend takes none: set SMTP_HOST with ALERT_EMAIL_FROM "
-        "and ALERT_EMAIL_TO, or SLACK_WEBHOOK_URL, and let ALERT_LADDER begin with it.",
+        "No channel can carry a danger alert, this appointments backend takes none: set SMTP_HOST with "
+        "ALERT_EMAIL_FROM and ALERT_EMAIL_TO, or SLACK_WEBHOOK_URL, and let ALERT_LADDER begin with it.",
         file=sys.stderr,
     )
     raise SystemExit(CONFIG_ERROR)

@@ -1,6 +1,7 @@
 """The backend's words for states and types, with their ids: read when first needed, kept for an hour.
 
-A word that is missing is reported, never added: that is the centre's decision. Retired ones are not written.
+A word that is missing is looked for again each time it is needed, and never added: that is the centre's decision.
+Retired ones are not written.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Catalogues:
 
     def cancelled(self) -> str | None:
         """The word for cancelled visits; None when the centre has none, as it is delivered."""
-        return next((name for name in CANCELADO if name in self.ids(STATES)), None)
+        return next((name for name in CANCELADO if self._find(STATES, name)), None)
 
     def forget(self) -> None:
         """Read again what is needed next: an id was refused."""
@@ -54,7 +55,15 @@ class Catalogues:
             self._known.clear()
 
     def _id(self, route: str, name: str) -> str:
-        found = self.ids(route).get(name)
+        found = self._find(route, name)
         if not found:
             raise PartnerRefused(f"{PARTNER}: {name!r} is missing in {route}", code=f"no {name}")
         return found
+
+    def _find(self, route: str, name: str) -> str | None:
+        found = self.ids(route).get(name)
+        if found:
+            return found
+        with self._lock:
+            self._known.pop(route, None)  # it may have been added meanwhile
+        return self.ids(route).get(name)
