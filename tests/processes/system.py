@@ -18,7 +18,7 @@ from demo.redis_server import RedisServer, free_port
 PATIENT_ID_KEY = "test-key"
 APP_SECRET = "test-app-secret"
 PHONE_NUMBER_ID = "200000000000002"
-UNFINISHED = ("waiting", "outgoing", "fresh", "inbox", "outbox", "lease", "delay", "dead", "calls")
+UNFINISHED = ("waiting", "outgoing", "fresh", "reminders", "inbox", "outbox", "lease", "delay", "dead", "calls")
 NO_MODEL = "/nonexistent"  # the worker then answers from rules and cards, and starts in a second
 
 
