@@ -7,7 +7,7 @@ APPOINTMENTS_API chooses (`workers.appointments.build_appointments`).
 from __future__ import annotations
 
 import datetime as dt
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.conversation import Appointment, PatientRecord
 
@@ -59,6 +59,12 @@ class Agenda(Protocol):
 
     def patient(self, phone: str) -> PatientRecord:
         """What is known of a patient; somebody unknown is a record with `registered` False."""
+
+    def look_around(self) -> dict[str, Any]:
+        """What is found of the backend, without a word of a patient: for the log of a start and GET /health.
+
+        {} when there is nothing to tell. Raises as reads do.
+        """
 
     def close(self) -> None:
         """Close the pooled connections."""

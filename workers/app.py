@@ -15,6 +15,7 @@ from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_
 
 from shared import logs, tracing
 from shared.celery_app import Role, create_celery
+from shared.errors import AssistantError
 from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
 from workers import canary
 from workers import services as wiring
@@ -56,6 +57,7 @@ def create_worker(settings: Settings) -> Celery:
         wiring.start(services)
         sweeper.start()
         canary.begin(services)
+        services.background.submit(look_around, services, vitals)
         log.info("worker ready", extra={"alert_channels": services.alerts.channels()})
 
     @worker_shutting_down.connect(weak=False)
@@ -69,6 +71,16 @@ def create_worker(settings: Settings) -> Celery:
         tracing.close()
 
     return celery
+
+
+def look_around(services: wiring.Services, vitals: Vitals) -> None:
+    """Say what the appointments backend can do, in the log and in the heartbeat; once, nobody waits for it."""
+    try:
+        vitals.agenda = services.appointments.look_around()
+    except AssistantError as error:
+        vitals.agenda = {"unreachable": type(error).__name__}
+    if vitals.agenda:
+        log.info("appointments backend", extra={"agenda": vitals.agenda})
 
 
 def must_be_heard(services: wiring.Services) -> None:

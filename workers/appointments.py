@@ -169,6 +169,9 @@ class Appointments:
             return PatientRecord()
         return rows.read_patient(body) if isinstance(body, dict) else unreadable()
 
+    def look_around(self) -> dict[str, Any]:
+        return {}  # the contract says it all
+
     def close(self) -> None:
         """Close the pooled connections."""
         self._backend.close()

@@ -52,6 +52,7 @@ class Vitals:
     def __init__(self) -> None:
         self.ticked_at = 0.0  # monotonic; the consumer's event loop went round
         self.consumed_at = 0.0  # monotonic; a task began
+        self.agenda: dict[str, Any] = {}  # what was found of the appointments backend at the start
 
     def is_consuming(self) -> bool:
         return self.ticked_at > 0 and time.monotonic() - self.ticked_at < TICK_LATE_S
@@ -96,6 +97,7 @@ def heartbeat(services: Services, vitals: Vitals, cache: CacheSize, engine: Engi
         "model_cache_free_bytes": cache.free_bytes(),
         "engine": engine.note(model.stats()),
         "danger_rules": default_rules().broken or "ok",
+        **({"agenda": vitals.agenda} if vitals.agenda else {}),
     }
 
 

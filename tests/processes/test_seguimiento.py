@@ -156,3 +156,13 @@ def test_outside_the_demo_a_worker_without_a_channel_for_danger_does_not_start()
     heard = environment | {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T/B/x"}
     ended = subprocess.run(command, cwd=ROOT, env=heard, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0
+
+
+def test_health_tells_what_the_backend_can_do(system: System) -> None:
+    def agenda() -> dict[str, Any]:
+        [worker] = requests.get(f"{system.url}/health", timeout=5).json()["workers"]
+        return dict(worker["agenda"])
+
+    found = system.wait_for(agenda)
+    assert (found["clock"], found["has_staff"]) == ("wall", True)
+    assert {"alerts", "cancel"} <= set(found["off"])

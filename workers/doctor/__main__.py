@@ -21,6 +21,7 @@ from workers.doctor import (
     model_checks,
     queue_checks,
     redis_checks,
+    seguimiento_checks,
     settings_checks,
     whatsapp_checks,
 )
@@ -47,6 +48,7 @@ def groups(settings: Settings, send_test_mail: bool) -> list[Group]:
         Group("model", partial(model_checks.check, settings)),
         *whatsapp_checks.groups(settings),
         *backend_checks.groups(settings),
+        *seguimiento_checks.groups(settings),
         Group("e-mail", partial(mail_checks.check, settings, send_test_mail)),
         Group("clock", partial(clock_checks.check, settings)),
     ]

@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import redis
@@ -23,6 +24,7 @@ from workers.seguimiento.api import Api
 from workers.seguimiento.booking import UNREGISTERED, Booker, Wish, known_again, treatment_of, visit_id_of
 from workers.seguimiento.catalogues import Catalogues
 from workers.seguimiento.locks import SlotLocks
+from workers.seguimiento.report import look
 from workers.seguimiento.rows import (
     CONFIRMADO,
     NOTE,
@@ -70,7 +72,7 @@ class Seguimiento:
             session: HTTP session of a test.
             now: the time.
         """
-        self._now = now
+        self._settings, self._now = settings, now
         self._slots = Slots.of(settings)
         self._clock = self._slots.clock
         self._marks_missed = settings.SEGUIMIENTO_MARKS_MISSED
@@ -183,6 +185,10 @@ class Seguimiento:
         except BareError:  # one of their visits has no state: the patient cannot be shown, but stands in the table
             name = next((visit.name for visit in self._page().visits if visit.phone == phone), None)
             return PatientRecord(registered=name is not None, name=name or None)
+
+    def look_around(self) -> dict[str, Any]:
+        """Words, staff id, reading of times, and the calls that are off (`report.Report`)."""
+        return asdict(look(self._settings, self.api, self._now()))
 
     def close(self) -> None:
         self.api.close()
