@@ -37,6 +37,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `delivery:{id}` | hash | kind, box, covers, state, by, since, attempts, resends, wamid, status, code, due … | 8 days |
 | `sent:{wamid}` | string | delivery id of a message at Meta, to read its statuses | 8 days |
 | `answer:{message_id}` | list | the reply for a waiting POST /chat | 2 min |
+| `booking:{slot}` | string | a worker looks at this slot and books it (present backend) | 3 min |
 | `calls` | hash | staff call list: id -> patient, kind, why, at, visit | none: until somebody did it |
 | `audit` | stream | what became of each message and delivery (`shared.state.audit`) | AUDIT_DAYS |
 | `dead` | list | messages and replies given up, for replay | none, newest 10,000 |
