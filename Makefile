@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 TORCH := $(shell sed -n 's/^torch==//p' requirements.lock)
 # The CPU build: a tenth of the size of the CUDA build that pip takes by default on Linux.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+N8N_DIR ?= var/n8n
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-compose check doctor bench bench-reminders train evaluate report lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: setup.cfg requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
@@ -33,6 +34,10 @@ test: $(VENV)/.installed check ## the whole test suite, with real Redis, workers
 
 test-compose: $(VENV)/.installed ## build the images and try the demo in a real Docker engine, behind nginx with TLS (minutes)
 	@COMPOSE_TEST=1 $(BIN)/python -m pytest -v -s -p no:cacheprovider tests/deploy/test_compose_up.py
+
+test-n8n: $(VENV)/.installed ## n8n in front of the system, for real; installs n8n (2.4 GB) into N8N_DIR, default var/n8n
+	@bash tests/n8n/install.sh $(N8N_DIR)
+	@N8N_DIR=$(N8N_DIR) $(BIN)/python -m pytest -m n8n tests/n8n
 
 check: $(VENV)/.installed ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
