@@ -2,7 +2,7 @@
 # Puts a backup back, in one command: stops what uses the state, restores, starts again.
 #   deploy/restore.sh backups/redis-20261126T030000Z.rdb       the state of the assistant
 #   deploy/restore.sh backups/n8n-20261126T030000Z.dump        n8n's database (postgres must run)
-# What happened since the backup is forgotten: patients may be answered or reminded a second time (docs/production.md).
+# What happened since the backup is forgotten: patients may be answered or reminded a second time (docs/running.md).
 set -eu
 file=${1:?usage: deploy/restore.sh FILE}
 [ -s "$file" ] || { echo "$file is empty or not there" >&2; exit 1; }

@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 DOCKER = shlex.split(os.environ.get("DOCKER", "docker"))
 COMPOSE = shlex.split(os.environ.get("COMPOSE", "docker compose"))
-PROFILES = ("demo", "gpu", "n8n", "rabbitmq", "monitoring", "certbot", "tools")
+PROFILES = ("demo", "gpu", "n8n", "rabbitmq", "monitoring", "n8n-import", "certbot", "tools")
 IMAGES = {
     "canada-webhook": ("Dockerfile.webhook", "webhook"),
     "canada-simulator": ("Dockerfile.webhook", "simulator"),

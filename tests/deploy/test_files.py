@@ -17,7 +17,7 @@ from tests.deploy import compose
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-ONCE = {"certificate", "doctor", "backup", "restore"}  # run and end
+ONCE = {"certificate", "doctor", "backup", "restore", "n8n-import"}  # run and end
 YAMLLINT = {
     "extends": "default",
     "rules": {
