@@ -98,6 +98,7 @@ def _routed(store: SeguimientoStore, method: str, path: str) -> tuple[str, Actio
         ("GET", r"paciente/riesgo-salud/(.+)", "risk", lambda number: _risk(store, number)),
         ("GET", r"cita/estado-cita", "catalogue", lambda: envelope(store.states, "Estados de cita")),
         ("GET", r"cita/tipo-cita", "catalogue", lambda: envelope(store.types, "Tipos de cita")),
+        ("GET", r"tratamiento/estado-tratamiento", "catalogue", lambda: envelope(store.courses, "Estados")),
         ("GET", r"cita/motivo", "catalogue", lambda: envelope(store.reasons, "Motivos")),
         ("POST", r"cita/estado-cita", "catalogue", lambda: _add_state(store)),
         ("GET", r"cita/recordatorio", "remind", lambda: _remind(store)),

@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from simulator.opening_hours import ZONE, slots_of
 from simulator.seguimiento_store import TYPES, SeguimientoStore
 
+STAFF_ID = "5b0e1c1e-0000-4000-8000-000000000001"  # for SEGUIMIENTO_STAFF_ID
 _MEDICINES, _REVISION, _HOME = TYPES
 
 
@@ -18,7 +19,7 @@ def seed_seguimiento(store: SeguimientoStore, today: date) -> None:
     """
     days = _open_days(today + timedelta(days=1), 6)
     begun = datetime.combine(today - timedelta(days=60), time())
-    store.add_staff("Ana Vargas")
+    store.add_staff("Ana Vargas", STAFF_ID)
     first = store.add_patient(70900001, "Paciente Primero")  # what a PUT without ids falls upon
     filler = store.add_treatment(first, begun)
     rosa = store.add_treatment(store.add_patient(70000001, "Rosa Mamani"), begun)

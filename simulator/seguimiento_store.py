@@ -20,6 +20,7 @@ from simulator.seguimiento_shapes import Died, Json, bare_error, checked_uuid, s
 STATES = ("Programado", "Confirmado", "Asistido", "Perdido")
 TYPES = ("Toma de medicamentos", "Revisión médica", "Visita a domicilio")
 REASONS = ("No tiene tiempo", "No le dieron tiempo en el trabajo", "Estaba fuera de la ciudad", "Otro")
+COURSES = ("Curado", "Tratamiento Completo", "Fracaso", "Fallecido", "Abandonada", "Transferida", "En Curso")
 DEADLY = ("Perdido", "Asistio")
 
 
@@ -60,6 +61,7 @@ class SeguimientoStore:
             self._started, self._dead_until = time.monotonic(), 0.0
             self.states = [self.entry(word) for word in STATES]
             self.types = [self.entry(word) for word in TYPES]
+            self.courses = [self.entry(word) for word in COURSES]
             self.reasons = [self.entry(word) for word in REASONS]
             self.patients: list[Json] = []
             self.treatments: list[Json] = []
@@ -101,9 +103,9 @@ class SeguimientoStore:
             "updated_at": at,
         }
 
-    def add_staff(self, name: str) -> Json:
+    def add_staff(self, name: str, row_id: str) -> Json:
         row = {
-            "id": str(uuid.uuid4()),
+            "id": row_id,
             "nombre": name,
             "usuario": name.split()[0].lower(),
             "contrasena": "$2b$10$secreto-del-personal",

@@ -55,7 +55,10 @@ def slots(day: dt.date, agenda: Agenda) -> Check:
 def missed(day: dt.date, agenda: Agenda) -> Check:
     visits = agenda.missed(day)
     if visits is None:
-        advice = "nothing, if the backend does not know who came; else let it answer GET /appointments/missed"
+        advice = (
+            "nothing, if the backend does not know who came; else let it answer GET /appointments/missed, or set "
+            "SEGUIMIENTO_MARKS_MISSED"
+        )
         return warning(MISSED, "the backend does not know them: messages after a missed visit are off", advice)
     return ok(MISSED, f"{len(visits)} on {day.isoformat()}")
 

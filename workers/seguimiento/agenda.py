@@ -93,7 +93,7 @@ class Seguimiento:
         patient_id = self._patient_id(phone)
         if patient_id is None:
             raise NeedsPerson(UNREGISTERED)
-        wish = Wish(visit_id_of(key), patient_id, start.astimezone(self._clock.zone), reason, name)
+        wish = Wish(visit_id_of(patient_id, key), patient_id, start.astimezone(self._clock.zone), reason, name)
 
         def own_visits() -> list[Visit]:
             return self._visits_of(patient_id)

@@ -25,7 +25,7 @@ class Api:
 
     def __init__(self, settings: Settings, session: requests.Session | None = None) -> None:
         token = settings.SEGUIMIENTO_TOKEN.get_secret_value() if settings.SEGUIMIENTO_TOKEN else None
-        self._base = f"{settings.SEGUIMIENTO_SERVICE_URL}/api"
+        self._base = settings.SEGUIMIENTO_SERVICE_URL.removesuffix("/api") + "/api"  # it is written either way
         self._timeout_s = settings.SEGUIMIENTO_TIMEOUT
         self._session = open_session(self._base, token, session)
 

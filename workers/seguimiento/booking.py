@@ -46,9 +46,12 @@ class Wish:
         return ": ".join([NOTE, *filter(None, [", ".join(filter(None, said))])])
 
 
-def visit_id_of(key: str) -> str:
-    """Our id of the visit that this decision books: lower case, the same for every repetition."""
-    return str(uuid.uuid5(_NAMESPACE, key))
+def visit_id_of(patient_id: str, key: str) -> str:
+    """Our id of the visit that this decision books: lower case, the same for every repetition.
+
+    It is the patient's own: an id that met another one's visit would overwrite it.
+    """
+    return str(uuid.uuid5(_NAMESPACE, f"{patient_id}:{key}"))
 
 
 def treatment_of(api: Api, patient_id: str) -> str:

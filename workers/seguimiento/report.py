@@ -16,6 +16,7 @@ from workers.seguimiento.clock import Clock, Convention
 from workers.seguimiento.rows import (
     CANCELADO,
     CONFIRMADO,
+    EN_CURSO,
     MEDICINES,
     PROGRAMADO,
     REVISION,
@@ -57,6 +58,7 @@ def look(settings: Settings, api: Api, now: dt.datetime) -> Report:
     missing = [name for name in (PROGRAMADO, CONFIRMADO) if name not in states]
     missing += [] if any(name in states for name in CANCELADO) else [CANCELADO[0]]
     missing += [name for name in (MEDICINES, REVISION) if name not in types]
+    missing += [] if EN_CURSO in _words(api.get_list("/tratamiento/estado-tratamiento")) else [EN_CURSO]
     coming, fits = compare(settings, rows, now)
     return Report(
         states=tuple(states),
@@ -84,9 +86,8 @@ def compare(settings: Settings, rows: Iterable[Any], now: dt.datetime) -> tuple[
 
 def _off(missing: list[str], *, marks_missed: bool) -> tuple[str, ...]:
     off = list(_ALWAYS_OFF)
-    if PROGRAMADO in missing:
-        off += ["schedule", "reschedule"]
-    off += ["schedule"] if REVISION in missing and PROGRAMADO not in missing else []
+    off += ["schedule"] if {PROGRAMADO, REVISION, EN_CURSO} & set(missing) else []
+    off += ["reschedule"] if PROGRAMADO in missing else []
     off += ["confirm"] if CONFIRMADO in missing else []
     off += ["cancel"] if CANCELADO[0] in missing else []
     return tuple(off if marks_missed else [*off, "missed"])

@@ -16,7 +16,7 @@ from workers.doctor.seguimiento_checks import CLOCK, STAFF, WORDS, groups
 
 def fitting(outside: Outside, **more: Any) -> Settings:
     staff = outside.control("GET", "seguimiento")["staff"][0]["id"]
-    chosen = {"SEGUIMIENTO_SERVICE_URL": f"{outside.url}/seguimiento", "SEGUIMIENTO_STAFF_ID": staff}
+    chosen = {"SEGUIMIENTO_SERVICE_URL": f"{outside.url}/seguimiento/api", "SEGUIMIENTO_STAFF_ID": staff}
     return plain(APPOINTMENTS_API="seguimiento", **(chosen | more))
 
 
@@ -39,7 +39,7 @@ def test_what_a_person_has_to_do_is_named(outside: Outside) -> None:
 
 
 def test_a_staff_id_that_is_not_there(outside: Outside) -> None:
-    wrong = fitting(outside, SEGUIMIENTO_STAFF_ID="5b0e1c1e-0000-4000-8000-000000000001")
+    wrong = fitting(outside, SEGUIMIENTO_STAFF_ID="5b0e1c1e-0000-4000-8000-000000000009")
     told(one(check(wrong), STAFF), State.FAILED, "none of its staff", "GET /api/user")
 
 

@@ -27,10 +27,23 @@ def book(
     return agenda.schedule(who, start, reason, None, key)
 
 
+def own_id(backend: Backend, phone: str, key: str = "n1:schedule") -> str:
+    """The id that a booking of this patient must have."""
+    number = int(phone.removeprefix("+591"))
+    patient = next(row["id"] for row in backend.state()["patients"] if row["telefono"] == number)
+    return visit_id_of(patient, key)
+
+
+def test_the_same_key_of_two_patients_is_two_visits(agenda: Seguimiento, backend: Backend) -> None:
+    first, second = book(agenda), book(agenda, at(11), who=ROSA)
+    assert (backend.visit(first.id)["tratamiento"]["paciente"]["nombre"], first.name) == ("Carla Flores",) * 2
+    assert (backend.visit(second.id)["tratamiento"]["paciente"]["nombre"], second.name) == ("Rosa Mamani",) * 2
+
+
 def test_a_visit_is_booked_with_our_id_in_the_treatment_in_course(agenda: Seguimiento, backend: Backend) -> None:
     booked = book(agenda, who=JUAN, reason="control")
     row = backend.visit(booked.id)
-    assert (booked.id, booked.start, booked.status) == (visit_id_of("n1:schedule"), at(10), "scheduled")
+    assert (booked.id, booked.start, booked.status) == (own_id(backend, JUAN), at(10), "scheduled")
     assert (booked.phone, booked.name, booked.reason) == (JUAN, "Juan Quispe", "control")
     assert row["fecha_programada"] == wall(at(10))
     assert (row["estado"]["descripcion"], row["tipo"]["descripcion"]) == ("Programado", "Revisión médica")
@@ -186,7 +199,7 @@ def test_a_release_that_ignores_our_id_is_met_by_time(agenda: Seguimiento, backe
     backend.switch(takes_own_id=False)
     backend.fault(kind="create", drop="after")
     booked = book(agenda)
-    assert booked.id != visit_id_of("n1:schedule")
+    assert booked.id != own_id(backend, CARLA)
     assert book(agenda).id == booked.id
     assert len(backend.rows(CARLA)) == 1
 
