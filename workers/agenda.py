@@ -20,7 +20,9 @@ class Agenda(Protocol):
     visit that starts at midnight has a day and no hour yet.
     """
 
-    skipped_rows: int  # rows of lists that could not be read
+    @property
+    def skipped_rows(self) -> int:
+        """How many rows of lists could not be read."""
 
     @property
     def takes_alerts(self) -> bool:
