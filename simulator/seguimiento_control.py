@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from simulator.control import ControlError, handle_errors, json_body
 from simulator.seguimiento_shapes import Answered, Json
-from simulator.seguimiento_store import Switches
+from simulator.seguimiento_switches import Switches
 from simulator.world import World
 
 

@@ -10,41 +10,17 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from simulator.seguimiento_shapes import Died, Json, bare_error, checked_uuid, service_error, shown_time, stored_time
+from simulator.seguimiento_switches import Counters, Switches
 
 STATES = ("Programado", "Confirmado", "Asistido", "Perdido")
 TYPES = ("Toma de medicamentos", "Revisión médica", "Visita a domicilio")
 REASONS = ("No tiene tiempo", "No le dieron tiempo en el trabajo", "Estaba fuera de la ciudad", "Otro")
 COURSES = ("Curado", "Tratamiento Completo", "Fracaso", "Fallecido", "Abandonada", "Transferida", "En Curso")
 DEADLY = ("Perdido", "Asistio")
-
-
-class Switches(BaseModel):
-    """Everything that can be switched while it runs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    time_zone: str = "UTC"  # the container's TZ: changing it moves every stored time
-    table_delay_s: float = Field(default=0, ge=0)  # before GET /cita answers
-    takes_own_id: bool = True  # a client's `id` becomes the row's; an accident of the present release
-    dies_saving: bool = False  # whether the row was saved when a state kills the process
-    down_s: float = Field(default=2, ge=0)  # how long a dead process answers nobody
-    n8n: Literal["ok", "refused"] = "ok"
-    bare: bool = False  # releases before December 2025: every failure is a bare 500
-
-
-class Counters(BaseModel):
-    """What must never be called, and how often the process died."""
-
-    recordatorio: int = 0
-    riesgo_salud: int = 0
-    update_assistant: int = 0
-    deaths: int = 0
 
 
 class SeguimientoStore:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import requests
+from flask import Flask
 
 from shared.conversation import PatientRecord
 from shared.errors import PartnerRefused, RetryLater
+from simulator import seguimiento_api
+from simulator.server import Server
 from tests.workers.seguimiento.conftest import CARLA, DAY, ELENA, JUAN, ROSA, SECRET, UNKNOWN, ZONE, Backend, at
 from workers.seguimiento import Seguimiento
 
@@ -161,3 +166,34 @@ def test_no_secret_of_staff_and_nothing_of_patients_reaches_a_log(
     assert SECRET not in said
     assert "70000001" not in caplog.text + str(raised.value)
     assert "Rosa" not in caplog.text + str(raised.value)
+
+
+def test_many_who_ask_at_once_share_one_fetch(build: Any, backend: Backend) -> None:
+    agenda = build()
+    backend.switch(table_delay_s=0.3)
+    backend.fault(kind="table", call=2, status=500, times=0)
+    with ThreadPoolExecutor(5) as pool:
+        found = list(pool.map(lambda _: agenda.free_slots(DAY), range(5)))
+    assert all(slots == found[0] for slots in found)
+
+
+def test_connections_that_the_server_closed_while_idle_are_survived(build: Any, backend: Backend) -> None:
+    """Node closes them after five seconds; a request may meet the end of one."""
+    app = Flask("idle")
+    app.register_blueprint(seguimiento_api.create_blueprint(backend.simulator.world, "idle"))
+    server = Server("127.0.0.1", 0, app, idle_s=0.1)
+    agenda = build(SEGUIMIENTO_SERVICE_URL=server.url)
+    row = backend.row(CARLA, at(10))
+
+    def wait_for_the_end() -> None:
+        deadline = time.monotonic() + 5
+        while server._connections and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not server._connections
+
+    assert agenda.patient(CARLA).registered
+    wait_for_the_end()
+    assert agenda.patient(CARLA).registered
+    wait_for_the_end()
+    assert agenda.confirm(row["id"], "n1:confirm", phone=CARLA).status == "confirmed"
+    server.stop()
