@@ -80,13 +80,16 @@ def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
         tracing.span("turn", head.trace, links=others, message=head.id, patient=patient, messages=len(ids)),
     ):
         log.info("turn drained", extra={"messages": len(ids)})
-        audit.note(services.client, Event.DRAINED, patient, ids, worker=services.name, messages=len(ids))
+        told = _waits_for_the_model(services, entries)  # and looks every second: said once is enough
+        if not told:
+            audit.note(services.client, Event.DRAINED, patient, ids, worker=services.name, messages=len(ids))
         try:
             commit = answer(services, patient, entries, desk)
             with tracing.span("commit"):
                 result, _ = turns.commit(services.client, patient, token, commit)
         except ModelUnavailable:
-            _note_waiting(services, patient, ids, "model", MODEL_POLL_MS / 1000)
+            if not told:
+                _note_waiting(services, patient, ids, "model", MODEL_POLL_MS / 1000)
             turns.release(services.client, patient, token, MODEL_POLL_MS)  # loading: look again soon
             return False
         except AssistantError as error:
@@ -196,6 +199,12 @@ def _give_up(
         log.error("turn given up", extra={"cause": cause, "messages": len(entries)})
         services.alerts.incident("dead_letter", cause)
         services.ring(TaskName.DELIVER_OUTBOX, patient, "normal")
+
+
+def _waits_for_the_model(services: Services, entries: Sequence[Entry]) -> bool:
+    """True when this turn has been looking for a loading model for some time already."""
+    waited = services.now() - turn_ready_at(services, entries)
+    return services.model.state == "loading" and waited > timedelta(milliseconds=2 * MODEL_POLL_MS)
 
 
 def _note_waiting(services: Services, patient: str, ids: Sequence[str], why: str, wait_s: float) -> None:

@@ -11,6 +11,7 @@ import pytest
 from shared.celery_app import TaskName
 from shared.errors import BadCredentials, OutcomeUnknown, RetryLater
 from shared.messages import Channel, MessageKind
+from shared.state import audit
 from tests.workers.fakes import Clinic
 
 
@@ -158,6 +159,18 @@ def test_a_turn_waits_for_a_model_that_loads_but_leaving_does_not(clinic: Clinic
     clinic.says("BAJA")
     assert len(clinic.answered()) == 2
     assert clinic.client.exists(f"optout:{clinic.patient}")
+
+
+def test_the_audit_does_not_grow_while_a_model_loads(clinic: Clinic) -> None:
+    clinic.model.state = "loading"
+    now = dt.datetime.now(dt.UTC)
+    clinic.says("quiero una cita", at=now, received_at=now)
+    for seconds in range(60):
+        clinic.clock = lambda seconds=seconds: now + dt.timedelta(seconds=1 + seconds)  # type: ignore[misc]
+        clinic.drain()
+    told = [record.event for record in audit.read(clinic.client, now - dt.timedelta(hours=1))]
+    assert 2 <= told.count("waits") <= 4
+    assert told.count("drained") == told.count("waits")
 
 
 def test_after_the_longest_wait_rules_and_cards_answer(clinic: Clinic) -> None:
