@@ -166,3 +166,26 @@ def test_health_tells_what_the_backend_can_do(system: System) -> None:
     found = system.wait_for(agenda)
     assert (found["clock"], found["has_staff"]) == ("wall", True)
     assert {"alerts", "cancel"} <= set(found["off"])
+
+
+def test_a_worker_killed_after_the_write_leaves_one_visit_and_one_line(tmp_path: Path) -> None:
+    with started(tmp_path, APPOINTMENTS_API="seguimiento", BURST_WAIT_MS="0") as system:
+        staff = system.control("seguimiento")["staff"][0]["id"]
+        backend = {"SEGUIMIENTO_SERVICE_URL": f"{system.world}/seguimiento", "SEGUIMIENTO_STAFF_ID": staff}
+        healthy = system.start_worker(**backend)
+        system.says(CARLA, "Quiero una cita el proximo miercoles a las 10")
+        booking = system.reply(CARLA)
+        system.says(ROSA, "quiero cancelar mi cita")
+        cancelling = system.reply(ROSA)
+        healthy.stop()
+        for patient, summary, title in ((CARLA, booking, "Confirmar"), (ROSA, cancelling, "Sí, cancelar")):
+            doomed = system.start_worker("doomed", CRASH_AT="backend_called", **backend)
+            system.taps(patient, summary, title)
+            system.wait_for(lambda process=doomed: not process.is_running())
+        system.start_worker("next", **backend)
+        assert "quedó para el miércoles" in texts(system.reply(CARLA))
+        assert "Ya pasé su pedido" in texts(system.reply(ROSA))
+        assert len(visits(system, CARLA)) == 1
+        [noted] = [row for row in visits(system, ROSA) if row["estado"]["descripcion"] == "Programado"]
+        assert noted["observaciones"].count("pide cancelar") == 1
+        assert len(calls(system, "anular")) == 1
