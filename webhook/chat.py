@@ -2,7 +2,8 @@
 
 What the centre's old assistant was asked is understood as it was: `/chat` and `/chat/` without redirect, only the last
 message counts, whatever its role, and its six fields are in every answer. New are the key and the 429.
-Problems are RFC 9457 `application/problem+json`. A repeated request with the same `Idempotency-Key` is one message.
+Problems are RFC 9457 `application/problem+json`. A repeated request with the same `Idempotency-Key` is one message; its
+answer says `Idempotency-Replayed: true`, so that whoever passes answers on does so once.
 """
 
 from __future__ import annotations
@@ -131,11 +132,13 @@ def blueprint(settings: Settings, intake: Intake, client: redis.Redis) -> Bluepr
         if waited is None:
             return problem(504, "no answer in time", "The message is kept and will be answered.")
         answer = json.loads(waited[1])
-        # Left for a repeated request with the same Idempotency-Key.
-        client.rpush(f"answer:{message.id}", waited[1])
+        replayed = answer.pop("replayed", False)
+        # Left for a repeated request with the same Idempotency-Key, which is told that it is one.
+        client.rpush(f"answer:{message.id}", json.dumps(answer | {"replayed": True}))
         client.expire(f"answer:{message.id}", 120)
         return Response(
             json.dumps({**answer, "user_id": asked.user_id, "conversation_id": patient}, ensure_ascii=False),
+            headers={"Idempotency-Replayed": "true"} if replayed else {},
             mimetype="application/json",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -108,6 +109,16 @@ class N8n:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.process = None
+
+    def count(self, query: str) -> int:
+        """Ask the instance's database for one number."""
+        path = self.folder / ".n8n" / "database.sqlite"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return int(database.execute(query).fetchone()[0])
+
+    def is_idle(self) -> bool:
+        """No execution is going on: those that ended are marked as deleted."""
+        return self.count("select count(*) from execution_entity where deletedAt is null") == 0
 
     def log(self) -> str:
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""

@@ -64,8 +64,9 @@ def test_all_spellings_of_a_number_are_one_patient(web: FlaskClient) -> None:
 @pytest.mark.usefixtures("worker")
 def test_a_repeated_request_with_a_key_is_one_message(web: FlaskClient, client: redis.Redis) -> None:
     headers = HEADERS | {"Idempotency-Key": "abc"}
-    first, second = (web.post("/chat", json=ASKED, headers=headers).json for _ in range(2))
-    assert first == second
+    first, second = (web.post("/chat", json=ASKED, headers=headers) for _ in range(2))
+    assert first.json == second.json
+    assert [a.headers.get("Idempotency-Replayed") for a in (first, second)] == [None, "true"]
     assert sum(client.llen(key) for key in client.scan_iter("inbox:*")) == 1
 
 
