@@ -13,7 +13,7 @@ from celery import Celery
 from celery.signals import after_task_publish
 
 from scheduler.schedule import schedule
-from shared import logs
+from shared import logs, setting_changes
 from shared.alive import BEAT_RANG
 from shared.celery_app import Role, create_celery
 from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
@@ -58,6 +58,7 @@ def guard_flower(settings: Settings) -> None:
 
 _settings = load(ProcessRole.SCHEDULER)
 logs.setup(_settings.LOG_LEVEL, _settings.LOG_DIR, "flower" if "flower" in sys.argv else "beat")
+setting_changes.warn()
 if "flower" in sys.argv:
     guard_flower(_settings)
 app = create_app(_settings)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import redis
 from flask import Flask
 
-from shared import logs, tracing
+from shared import logs, setting_changes, tracing
 from shared.alerts import Alerts
 from shared.alerts.watch import Watch
 from shared.celery_app import Role, create_celery
 from shared.metrics import Metrics
 from shared.settings import ProcessRole, Settings, load
 from shared.state import store
-from webhook import acknowledge, chat, metrics_page, ops, reminders_claim, status, whatsapp
+from webhook import acknowledge, chat, metrics_page, ops, reminders_claim, schema_gate, status, whatsapp
 from webhook.doorbell import Doorbell
 from webhook.intake import Intake
 
@@ -69,11 +69,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Build the Flask application; ends the process with a sentence when a setting is missing or wrong."""
     settings = settings or load(ProcessRole.WEBHOOK)
     logs.setup(settings.LOG_LEVEL, settings.LOG_DIR, "webhook")
+    setting_changes.warn()
     tracing.setup("webhook", settings)
     app = Flask("webhook", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     services = build_services(settings)
     app.extensions["services"] = services
+    schema_gate.install(app, services.client)
     app.register_blueprint(whatsapp.blueprint(services.settings, services.intake, services.metrics))
     app.register_blueprint(chat.blueprint(services.settings, services.intake, services.patient_client))
     app.register_blueprint(reminders_claim.blueprint(services.settings, services.client))

@@ -7,6 +7,7 @@ from typing import Any
 
 from shared import tracing
 from shared.settings import ProcessRole, load
+from shared.state import schema, store
 
 _settings = load(ProcessRole.WEBHOOK)
 
@@ -25,6 +26,11 @@ accesslog = None  # request lines of the challenge carry the verify token
 loglevel = "warning"
 control_socket_disable = True  # it would be a file in the home folder, which the image has not
 preload_app = False  # sockets and threads must not cross the fork
+
+
+def on_starting(server: Any) -> None:
+    """A store of a newer release is not touched: the process ends with a sentence."""
+    schema.refuse_newer(store.connect(_settings, max_connections=1))
 
 
 def post_worker_init(worker: Any) -> None:

@@ -11,13 +11,13 @@ import time
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.signals import setup_logging, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
-from shared import logs, tracing
+from shared import logs, setting_changes, tracing
 from shared.celery_app import Role, create_celery
 from shared.errors import AssistantError
 from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
-from workers import canary
+from workers import canary, migrate
 from workers import services as wiring
 from workers.sweeper import Sweeper, Vitals
 from workers.tasks import register
@@ -50,6 +50,12 @@ def create_worker(settings: Settings) -> Celery:
     @setup_logging.connect(weak=False)
     def configure_logs(**_: Any) -> None:
         logs.setup(settings.LOG_LEVEL, settings.LOG_DIR, "worker")
+
+    @worker_init.connect(weak=False)
+    def bring_the_store_up_to_date(**_: Any) -> None:
+        configure_logs()
+        setting_changes.warn()
+        migrate.at_start(services.client)
 
     @worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:

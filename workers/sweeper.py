@@ -18,7 +18,7 @@ from typing import Any
 import redis
 
 from shared.celery_app import QueueName, TaskName
-from shared.state import health, sweep
+from shared.state import health, schema, sweep
 from workers.model.figures import EngineFigures
 from workers.model.snapshots import size_bytes
 from workers.safety.danger import default_rules
@@ -86,6 +86,7 @@ def heartbeat(services: Services, vitals: Vitals, cache: CacheSize, engine: Engi
     return {
         "name": name,
         "pid": os.getpid(),
+        schema.KEY: schema.CURRENT,
         "consuming": vitals.is_consuming(),
         "stopping": services.stopping.is_set(),
         "tick_age_s": round(now - vitals.ticked_at, 1) if vitals.ticked_at else None,

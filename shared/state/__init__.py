@@ -57,5 +57,6 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `suspected` | hash | kind -> since when the watch sees it (ms) | - |
 | `watch` | string | a process has judged the system in this moment | 2.5 s |
 | `ops_failed:{address}` | string | attempts to log in on the operators' page; the address is hashed | 60 s |
+| `schema` | string | the shape of these keys, a number (`shared.state.schema`); `lease:schema`: who changes it | none |
 | `metrics` | hash | all counters and histogram buckets | none |
 """

@@ -1,0 +1,84 @@
+"""Keeps the webhook off a store of another shape: what its scripts would break on is answered 503; Meta sends it again.
+
+Most older stores are served while a worker migrates them: only what the coming step changes under our scripts has to
+wait (`Migration.webhook_waits`). Once the store has the present shape, it is never asked again: no request pays for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import redis
+from flask import Flask, Response, jsonify, request
+
+from shared.state import schema
+
+LOOK_S = 1.0  # how long an answer about an older store holds
+RETRY_AFTER_S = 5
+_ALWAYS_OPEN = ("/health/live", "/metrics")
+
+log = logging.getLogger(__name__)
+
+
+class Gate:
+    """One per process; safe for threads."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._present = False  # the store has the present shape: for good
+        self._closed = ""
+        self._asked_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def closed(self) -> str:
+        """Why nothing may be written now, or ""."""
+        if self._present:
+            return ""
+        with self._lock:
+            if not self._present and time.monotonic() - self._asked_at >= LOOK_S:
+                self._look()
+            return self._closed
+
+    def _look(self) -> None:
+        try:
+            found = schema.version(self._client)
+            steps = schema.pending(found)
+            waits = next((step for step in steps if step.webhook_waits(self._client)), None)
+        except schema.NewerStoreError as error:
+            why = str(error)
+        except redis.RedisError:
+            self._closed = ""  # the request itself finds out that Redis is away
+            return
+        else:
+            self._present = not steps
+            why = _sentence(found, waits) if waits else ""
+            if steps and not why and self._asked_at == float("-inf"):
+                log.info("the store is older and served: a worker will migrate it", extra={"schema": found})
+        if why and why != self._closed:
+            log.error("nothing is taken: %s", why)
+        elif self._closed and not why:
+            log.info("messages are taken again")
+        self._closed, self._asked_at = why, time.monotonic()
+
+
+def _sentence(found: int, step: schema.Migration) -> str:
+    return (
+        f"The store has schema {found} and waits for schema {step.to} ({step.text}): "
+        "start a worker of this release, or run python -m workers.migrate."
+    )
+
+
+def install(app: Flask, client: redis.Redis) -> None:
+    """Ask the gate before each request; the first answer is taken now."""
+    gate = Gate(client)
+    gate.closed()
+
+    @app.before_request
+    def refuse() -> tuple[Response, int, dict[str, str]] | None:
+        why = gate.closed()
+        if not why or request.path in _ALWAYS_OPEN:
+            return None
+        answer = jsonify(status="down", problems=[why])
+        return answer, 503, {"Retry-After": str(RETRY_AFTER_S)}
