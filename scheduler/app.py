@@ -50,7 +50,8 @@ def guard_flower(settings: Settings) -> None:
         os.environ.setdefault(name, value)
     monitor.Metrics.get = authenticated(monitor.Metrics.get)  # Flower itself leaves /metrics open to everybody
     if settings.FLOWER_BASIC_AUTH:
-        os.environ.setdefault("FLOWER_BASIC_AUTH", settings.FLOWER_BASIC_AUTH.get_secret_value())
+        # Not setdefault: an empty line of .env is in the environment while the password comes from a secret file.
+        os.environ["FLOWER_BASIC_AUTH"] = settings.FLOWER_BASIC_AUTH.get_secret_value()
     elif not settings.DEMO:
         print("Set FLOWER_BASIC_AUTH=user:password: flower does not start without it.", file=sys.stderr)
         raise SystemExit(CONFIG_ERROR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_an_empty_file_sets_nothing(tmp_path: Path, content: str) -> None:
     assert settings.OPS_BASIC_AUTH is None
     assert settings.SLACK_WEBHOOK_URL is None
     assert settings.broker_url == settings.redis_url
+
+
+def test_flower_gets_the_password_of_the_file_where_env_has_an_empty_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scheduler.app import guard_flower
+
+    (tmp_path / "FLOWER_BASIC_AUTH").write_text("ana:secreta")
+    monkeypatch.setattr("os.environ", {"FLOWER_BASIC_AUTH": ""})
+    guard_flower(read(tmp_path))
+    assert os.environ["FLOWER_BASIC_AUTH"] == "ana:secreta"
 
 
 @pytest.fixture
