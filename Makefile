@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 N8N_DIR ?= var/n8n
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose test-n8n check doctor bench bench-reminders train evaluate report lock clean
+.PHONY: help demo test test-compose test-n8n check deploy rollback doctor bench bench-reminders train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -66,6 +66,12 @@ evaluate: $(VENV)/.installed ## measure the bundled model on the held-out split,
 
 report: $(VENV)/.installed ## write yesterday's report to var/reports, or of DATE=2026-11-23, or TO=folder; SEND=1 mails it
 	@$(BIN)/python -m workers.report $(if $(DATE),--date $(DATE)) $(if $(TO),--to $(TO)) $(if $(SEND),--send)
+
+deploy: ## update the Compose stack of this server to the release that is checked out: TAG=v0.2.0
+	@deploy/update.sh $(TAG)
+
+rollback: ## go back to the release before the last update
+	@deploy/rollback.sh
 
 lock: ## write the exact versions of a fresh installation to requirements.lock
 	@rm -rf var/lock && $(PYTHON) -m venv var/lock
