@@ -6,6 +6,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+export NODE_NO_WARNINGS=1 # Node's own, about n8n's PostgreSQL client, say nothing of our files
 
 run() {
   n8n "$@" > "$log" 2>&1 || { cat "$log" >&2; exit 1; }
