@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import random
 import time
 from dataclasses import asdict, dataclass, field
@@ -41,6 +42,9 @@ def fit(
 ) -> History:
     """Train once through the samples, on the GPU if there is one. The same plan and data give the same weights."""
     torch.manual_seed(plan.seed)
+    # On a GPU sums otherwise run in any order: two trainings with one seed differed from step 13 on (docs/model-log.md).
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(torch.cuda.is_available())
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).train()
     context = min(plan.context, int(model.config.max_position_embeddings))
