@@ -42,7 +42,7 @@ def fit(
 ) -> History:
     """Train once through the samples, on the GPU if there is one. The same plan and data give the same weights."""
     torch.manual_seed(plan.seed)
-    # On a GPU sums otherwise run in any order: two trainings with one seed differed from step 13 on (docs/model-log.md).
+    # On a GPU sums otherwise run in any order: two trainings of one seed parted at step 13 (docs/model-log.md).
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(torch.cuda.is_available())
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
