@@ -6,6 +6,7 @@ posts may get no answer for a moment, and posts again, as nginx and Meta do: not
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -156,3 +157,34 @@ def test_no_message_is_lost_doubled_or_reordered_by_an_update_and_its_roll_back(
         assert system.store.get(schema.KEY) == str(schema.CURRENT)
         assert written.total() > 50
         print(f"{written.total()} messages, {written.repeated} posted again")
+
+
+def test_an_older_store_is_migrated_by_the_first_worker_and_what_meta_posted_meanwhile_is_answered(
+    tmp_path: Path,
+) -> None:
+    system = System(tmp_path)
+    try:
+        line = {"patient": "p_0", "delivery": "d_0", "kind": "reply", "why": "unknown", "at": 1795168800000}
+        system.store.lpush("calls", json.dumps(line))
+        system.store.set("optout:p_0", 1795168800000)
+        system.start_world()
+        system.control("rules", {"check_wamids": False})
+        system.start_webhook()
+        content, written = body("59170000001", "wamid.older", "hola"), Written()
+        with pytest.raises(AssertionError):
+            post(system, content)
+        refused = requests.get(f"{system.url}/health", timeout=5)
+        assert refused.status_code == 503
+        assert "waits for schema 2" in refused.json()["problems"][0]
+
+        worker = system.start_worker()
+        post_as_meta_does(system, content, written)
+        system.wait_for(system.sent_deliveries)
+        system.wait_for(system.everything_is_answered)
+
+        assert list(system.coverage()) == [message_id(PATIENT_ID_KEY.encode(), "wamid.older")]
+        assert json.loads(system.store.hget("calls", "d_0") or "") == line
+        assert system.store.zscore("optouts", "p_0") == 1795168800000
+        assert "Schema 2: done" in worker.log()
+    finally:
+        system.stop()
