@@ -17,7 +17,7 @@ from shared.celery_app import QueueName
 from shared.conversation import Conversation, Role, Turn
 from shared.identity import candidate_ids, message_id
 from shared.messages import Delivery, Identity, Message, Reply
-from shared.state import alarms, audit, health, inbox
+from shared.state import alarms, audit, health, inbox, schema
 from shared.state.alarms import NewAlarm
 from shared.state.inbox import Arrival, Outgoing
 from shared.state.incidents import RedisIncidents
@@ -127,6 +127,7 @@ class World:
 def fill(client: redis.Redis, key: bytes, zone: ZoneInfo = CENTER) -> World:
     """A working day with everything that can wait for a person; `zone` is the clinic's."""
     world = World(client, key)
+    client.set(schema.KEY, schema.CURRENT)  # of today's code: nothing to migrate
     world.beats()
     me, it = Role.PATIENT, Role.ASSISTANT
     visit = (world.now.astimezone(zone) + dt.timedelta(days=1)).replace(hour=10, minute=30, second=0, microsecond=0)
