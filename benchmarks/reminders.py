@@ -200,7 +200,7 @@ def beside_replies(count: int, minutes: float, per_second: float) -> bool:
     with clinic(60) as it:
         it.book(count)
         it.start_worker()
-        half = minutes * 60 / 2
+        half = minutes * 60 / 4
         waits = {"without": _talk(it, half, per_second, "without reminders")}
         it.remind()
         wait_for(lambda: it.store.zcard("reminders") > count / 2)
@@ -213,7 +213,7 @@ def beside_replies(count: int, minutes: float, per_second: float) -> bool:
     p50 = {name: statistics.median(found) for name, found in waits.items()}
     p95 = {name: statistics.quantiles(found, n=20)[-1] for name, found in waits.items()}
     print(
-        f"\n{per_second} messages a second from patients, {minutes:.0f} min with reminders at {pace:.1f} a second, as "
+        f"\n{per_second} messages a second from patients, {minutes:.0f} min with reminders at {pace:.1f} a second, half as "
         "long without (half before, half after); seconds from writing to reply, 0.8 s of quiet time included"
     )
     for name, found in waits.items():

@@ -32,6 +32,7 @@ repeats a command whose answer was lost): the second run changes nothing.
 | `unconfirmed` | zset | delivery id of a reminder -> when it must have arrived (ms) | - |
 | `contacted` | zset | p -> when we last wrote unasked (ms): Meta counts people in 24 h | a day |
 | `throughput` | string | when the number's throughput is free again (ms) | 60 s |
+| `reminder_pace` | string | when the next reminder may leave (ms) | 60 s |
 | `paced:{p}` | string | until when Meta's pair rate asks for silence (ms) | 6 s a message |
 | `lease:{p}:{lane}` | string | token of the delivery in progress | 10 s, renewed |
 | `delivery:{id}` | hash | kind, box, covers, state, by, since, attempts, resends, wamid, status, code, due … | 8 days |

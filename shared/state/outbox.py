@@ -19,6 +19,7 @@ from shared.state.store import Value, script
 log = logging.getLogger(__name__)
 
 REMEMBER_S = 8 * 86400
+REMINDERS_SHARE = 0.7  # of the number's throughput: sends reach Meta in bunches, and what comes in counts too
 LANES = ("urgent", "normal", "reminder")
 
 
@@ -61,7 +62,8 @@ def claim(
     """
     box = f"{patient}:{lane}"
     keys = [f"lease:{box}", f"outbox:{box}", clock_of(lane), "throughput", f"handoff:{patient}", f"paced:{patient}"]
-    kind, *rest = script("claim")(client, keys, [token, box, settle_ms, patient, pace_ms])
+    keys.append("reminder_pace")
+    kind, *rest = script("claim")(client, keys, [token, box, settle_ms, patient, pace_ms, pace_ms / REMINDERS_SHARE])
     if kind != Claim.SEND:
         return Claimed(Claim(kind))
     raw, attempts = rest

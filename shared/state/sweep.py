@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import redis
 
 from shared.state.inbox import RING_AGAIN_MS
+from shared.state.outbox import REMINDERS_SHARE
 from shared.state.store import script
 
-# Sends leave us evenly and reach Meta in bunches, and what comes in counts too.
-REMINDERS_SHARE = 0.7
 FRESH_MS = 1000  # a doorbell from the webhook takes milliseconds; after this it is taken for lost
 
 

@@ -1,6 +1,8 @@
 -- Choose what to send next from one lane of a patient's outbox, and mark it `sending` by this token.
 -- KEYS  1 lease:{p}:{lane}  2 outbox:{p}:{lane}  3 outgoing or reminders  4 throughput  5 handoff:{p}  6 paced:{p}
+--       7 reminder_pace
 -- ARGV  1 token  2 'p:lane'  3 ms that an unknown send waits for its status  4 p  5 ms of throughput that a message takes
+--       6 ms that lie between two reminders
 -- uses  delivery:{id} hash {kind, state, by, since, attempts, resends, call}; calls; audit; metrics
 -- An unknown send (crash or timeout): settled by a status, else a reply once more, danger up to five times, a reminder
 -- never; what is left goes on the call list.
@@ -59,11 +61,15 @@ while true do
   local debt = math.max(0, tonumber(redis.call('GET', KEYS[6]) or 0) - now)
   if send and is_reminder then
     -- This patient got a message a moment ago: Meta allows one in six seconds, and what came faster is paid back.
-    if debt > 0 then
+    -- And doorbells that piled up while this process stood still must not leave it in one bunch.
+    local spent = math.max(now, tonumber(redis.call('GET', KEYS[7]) or 0))
+    local left = math.max(debt, spent - now - 10 * ARGV[6])
+    if left > 0 then
       redis.call('DEL', KEYS[1])
-      redis.call('ZADD', KEYS[3], now + debt, ARGV[2])
+      redis.call('ZADD', KEYS[3], now + left, ARGV[2])
       return {'wait'}
     end
+    redis.call('SET', KEYS[7], spent + ARGV[6], 'PX', 60000)
   end
   if send then
     redis.call('HSET', key, 'state', 'sending', 'by', ARGV[1], 'since', now)

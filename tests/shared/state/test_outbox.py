@@ -187,3 +187,18 @@ def test_an_unknown_reply_is_not_repeated_once_a_person_took_over(client: redis.
     client.set("handoff:p_1", "{}")
     assert Sender(client).claim(settle_ms=0).kind is Claim.EMPTY
     assert client.hget("delivery:d_1", "state") == DeliveryState.DROPPED
+
+
+def test_reminders_that_piled_up_do_not_leave_in_one_bunch(client: redis.Redis) -> None:
+    """A process that stood still finds many doorbells at once: a dozen may go, the others come again a little later."""
+    claims = []
+    for number in range(30):
+        box = f"p_{number}:reminder"
+        delivery = Delivery(id=f"r_{number}", kind=DeliveryKind.REMINDER, reply=Reply(text="hola"), created_at=NOW)
+        client.rpush(f"outbox:{box}", f"{delivery.id}|{delivery.to_json()}")
+        client.hset(f"delivery:{delivery.id}", mapping={"kind": "reminder", "state": "queued", "box": box})
+        token = Leases(client).take(box) or pytest.fail("the lane is taken")
+        claims.append(outbox.claim(client, f"p_{number}", "reminder", token, settle_ms=0, pace_ms=100).kind)
+    assert 10 <= claims.count(Claim.SEND) <= 14
+    assert claims.count(Claim.WAIT) == 30 - claims.count(Claim.SEND)
+    assert client.zcard("reminders") == claims.count(Claim.WAIT)
