@@ -213,8 +213,8 @@ def beside_replies(count: int, minutes: float, per_second: float) -> bool:
     p50 = {name: statistics.median(found) for name, found in waits.items()}
     p95 = {name: statistics.quantiles(found, n=20)[-1] for name, found in waits.items()}
     print(
-        f"\n{per_second} messages a second from patients, {minutes:.0f} min with reminders at {pace:.1f} a second, half "
-        "as long without (before and after); seconds from writing to reply, 0.8 s of quiet time included"
+        f"\n{per_second} messages a second from patients, {minutes:.0f} min with reminders at {pace:.1f} a second, "
+        "half as long without (before and after); seconds from writing to reply, 0.8 s of quiet time included"
     )
     for name, found in waits.items():
         print(f"{name:<8} p50 {p50[name]:.3f}  p95 {p95[name]:.3f}  ({len(found)} replies)")
