@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     FLOWER_BASIC_AUTH: SecretStr | None = None  # user:password
     LOG_LEVEL: Annotated[str, NoDecode] = "INFO"
     LOG_DIR: Path | None = None  # logs are also kept there, rotated; none: stderr only
-    AUDIT_DAYS: int = Field(default=90, ge=1)  # how long it is known what became of a message; no text
+    AUDIT_DAYS: int = Field(default=30, ge=1)  # how long it is known what became of a message; no text
     CANARY_MINUTES: float = Field(default=5, ge=0)  # how often a test message walks the road; 0 = off
     CANARY_URL: str = "http://127.0.0.1:8000"  # where workers reach the webhook process
     OTEL_EXPORTER_OTLP_ENDPOINT: str | None = None  # traces are sent there
