@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from demo.redis_server import RedisServer
 from shared.settings import Settings
-from webhook.app import create_app
+from webhook.app import Services, build_services, create_app
 
 SECRET = "app-secret"
 OLD_SECRET = "old-secret"
@@ -66,16 +66,28 @@ def app_settings(redis_server: RedisServer) -> Settings:
     )
 
 
+@pytest.fixture(autouse=True)
+def _every_application_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The threads of an application, its watch above all, must not go on beside the tests that follow."""
+    built: list[Services] = []
+
+    def building(settings: Settings) -> Services:
+        built.append(build_services(settings))
+        return built[-1]
+
+    monkeypatch.setattr("webhook.app.build_services", building)
+    yield
+    for services in built:
+        services.watch.close()
+        services.doorbell.close()
+        services.metrics.close()
+        services.client.close()
+        services.patient_client.close()
+
+
 @pytest.fixture
-def app(app_settings: Settings, client: redis.Redis) -> Iterator[Flask]:
-    application = create_app(app_settings)
-    yield application
-    services = application.extensions["services"]
-    services.watch.close()
-    services.doorbell.close()
-    services.metrics.close()
-    services.client.close()
-    services.patient_client.close()
+def app(app_settings: Settings, client: redis.Redis) -> Flask:
+    return create_app(app_settings)
 
 
 @pytest.fixture
