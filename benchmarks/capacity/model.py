@@ -51,7 +51,7 @@ class Clinic:
     model_share: float = 0.8  # of the turns, how many ask the model
     messages_per_turn: float = 1.0  # a burst is answered once; 1: nobody writes in bursts
     reminders_per_day: float = 0.03  # per patient: visits a day
-    audit_days: int = 90
+    audit_days: int = 30  # the default of AUDIT_DAYS
     conversation_ttl_s: int = 3600
     utilisation: float = 0.6  # of the cores that are counted for the peak hour: the rest is for bursts within it
     active_share: float = 1.0  # patients who wrote within 90 days

@@ -36,6 +36,7 @@ FIGURES = Figures(
 )
 # 36,000 messages a day, a tenth of them in the busiest hour: one a second.
 CLINIC = Clinic(
+    audit_days=90,
     patients=100_000,
     messages_per_day=0.36,
     peak_hour_share=0.1,
