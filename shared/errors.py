@@ -8,6 +8,7 @@ AssistantError
 │   └── NeedsPerson     the backend has no way to do it by itself: staff do it
 ├── BadCredentials      every request will fail until a person acts
 ├── OutcomeUnknown      it may have happened: read back before saying or repeating anything
+├── UnreadableSecret  no key of ours opens what lies encrypted: a person must set the right ENCRYPTION_KEYS
 ├── UnreadablePrediction  the model wrote something that is not an answer
 ├── PromptTooLong       prompt and answer do not fit the model's context
 ├── EngineBusy          the model's queue is full, or the deadline passed
@@ -94,6 +95,13 @@ class BadCredentials(AssistantError):
 
 class OutcomeUnknown(AssistantError):
     """The request left us and no answer came: it may have been done."""
+
+
+class UnreadableSecret(AssistantError):
+    """Something at rest is encrypted with a key that this process does not have; it stays where it is."""
+
+    retry = True
+    alert = True
 
 
 class UnreadablePrediction(AssistantError):

@@ -124,6 +124,7 @@ class Settings(BaseSettings):
 
     ALLOW_UNREVIEWED_CARDS: bool = False
     PATIENT_ID_KEY: SecretStr | None = None
+    ENCRYPTION_KEYS: SecretStr | None = None  # comma list of Fernet keys for patients' words at rest, the newest first
     FLOWER_BASIC_AUTH: SecretStr | None = None  # user:password
     LOG_LEVEL: Annotated[str, NoDecode] = "INFO"
     LOG_DIR: Path | None = None  # logs are also kept there, rotated; none: stderr only
@@ -196,6 +197,14 @@ class Settings(BaseSettings):
             raise ValueError("must be user:password")
         return value
 
+    @field_validator("ENCRYPTION_KEYS")
+    @classmethod
+    def _fernet_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        for key in _parts(value):
+            if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key):
+                raise ValueError("must be 32 random bytes as URL-safe base64, several separated by commas")
+        return value
+
     @field_validator("LOG_LEVEL")
     @classmethod
     def _known_level(cls, value: str) -> str:
@@ -227,8 +236,11 @@ class Settings(BaseSettings):
 
     @property
     def app_secrets(self) -> tuple[bytes, ...]:
-        raw = self.WHATSAPP_APP_SECRET.get_secret_value() if self.WHATSAPP_APP_SECRET else ""
-        return tuple(part.strip().encode() for part in raw.split(",") if part.strip())
+        return tuple(part.encode() for part in _parts(self.WHATSAPP_APP_SECRET))
+
+    @property
+    def encryption_keys(self) -> tuple[str, ...]:
+        return _parts(self.ENCRYPTION_KEYS)
 
     @cached_property
     def timezone(self) -> ZoneInfo:
@@ -237,6 +249,12 @@ class Settings(BaseSettings):
     @property
     def may_send_unreviewed(self) -> bool:
         return self.DEMO or self.ALLOW_UNREVIEWED_CARDS
+
+
+def _parts(value: SecretStr | None) -> tuple[str, ...]:
+    """The members of a comma list, without the empty ones."""
+    raw = value.get_secret_value() if value else ""
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
 
 
 _REQUIRED: dict[ProcessRole, tuple[str, ...]] = {
