@@ -52,25 +52,21 @@ class Intake:
         Raises:
             redis.RedisError: nothing may be acknowledged; what was already accepted is recognised when it comes again.
         """
-        try:
-            content = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            content = _loads_leniently(body)
+        content = read_body(body)
         if not isinstance(content, dict):
             self._keep_unreadable(body, "not a JSON object")
             return
-        self._take_parsed(
-            parse(content, self._settings.WHATSAPP_PHONE_NUMBER_ID, self._key, datetime.now(UTC)),
-        )
+        parsed = parse(content, self._settings.WHATSAPP_PHONE_NUMBER_ID, self._key, datetime.now(UTC))
+        self._take_parsed(parsed, body)
 
-    def _take_parsed(self, parsed: Parsed) -> None:
+    def _take_parsed(self, parsed: Parsed, body: bytes) -> None:
         for change in parsed.changes:
             before, after = candidate_ids(self._key, change.before), candidate_ids(self._key, change.after)
             addresses.apply_change(self._client, change, before, after)
         self.accept(parsed.messages)
         outbox.note_statuses(self._client, parsed.statuses)
         for item in parsed.unreadable:
-            self._keep_unreadable(json.dumps(item).encode(), "odd item")
+            self._keep_unreadable(as_kept(item, body), "odd item")
         for news in parsed.news:
             self._note_news(news)
 
@@ -124,9 +120,21 @@ def _traced(message: Message, spans: ExitStack) -> Message:
     return message.model_copy(update={"trace": trace}) if trace else message
 
 
-def _loads_leniently(body: bytes) -> object:
-    """Read what orjson refuses but Python accepts (lone surrogates, NaN, stray bytes); None when hopeless."""
+def read_body(body: bytes) -> object:
+    """Decode JSON, also what orjson refuses but Python accepts (lone surrogates, NaN, stray bytes); None when hopeless."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
     try:
         return json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
+
+
+def as_kept(item: object, body: bytes) -> bytes:
+    """An odd item as JSON; the whole body where it is nested deeper than Python can write."""
+    try:
+        return json.dumps(item).encode()
+    except RecursionError:
+        return body
