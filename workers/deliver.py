@@ -43,7 +43,7 @@ NO_SEAT_WAIT_S = 2
 def deliver(services: Services, patient: str, lane: str) -> None:
     """Send what lies in one lane of a patient's outbox; leave at once if another worker does it already."""
     seats = {"normal": services.deliveries, LANE: services.reminders}.get(lane)  # urgent ones need none
-    if seats is not None and not seats.acquire(blocking=False):
+    if seats is not None and not seats.take():
         if lane == LANE:  # all seats wait for Meta: the sweep rings again, a reminder otherwise only in a minute
             again_ms = (services.now().timestamp() + NO_SEAT_WAIT_S) * 1000
             services.client.zadd("reminders", {f"{patient}:{lane}": again_ms}, xx=True)
@@ -52,7 +52,7 @@ def deliver(services: Services, patient: str, lane: str) -> None:
         _deliver(services, patient, lane)
     finally:
         if seats is not None:
-            seats.release()
+            seats.leave()
 
 
 def _deliver(services: Services, patient: str, lane: str) -> None:

@@ -39,7 +39,7 @@ LONGEST_BURST = 8  # quiet times, as in accept.lua
 
 def drain(services: Services, patient: str) -> None:
     """Answer what this patient wrote; leave at once if another worker does it already."""
-    if services.stopping.is_set() or not services.turns.acquire(blocking=False):
+    if services.stopping.is_set() or not services.turns.take():
         services.client.zadd("waiting", {patient: _in_ms(services, BUSY_MS)}, xx=True)
         return
     try:
@@ -52,7 +52,7 @@ def drain(services: Services, patient: str) -> None:
         finally:
             services.leases.forget(patient)
     finally:
-        services.turns.release()
+        services.turns.leave()
 
 
 def _drain_with_lease(services: Services, patient: str, token: str) -> None:

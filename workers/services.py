@@ -36,6 +36,30 @@ DELIVERIES_AT_ONCE = 16
 REMINDERS_AT_ONCE = 8
 
 
+class Seats:
+    """So many may be at work at once; whoever finds no seat goes away instead of waiting."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._lock = threading.Lock()
+
+    @property
+    def free(self) -> int:
+        """How many are free at this moment."""
+        return self._free
+
+    def take(self) -> bool:
+        with self._lock:
+            if self._free == 0:
+                return False
+            self._free -= 1
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._free += 1
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -58,11 +82,9 @@ class Services:
     model: ModelHolder
     background: ThreadPoolExecutor  # read marks: nobody waits for them
     alarms: ThreadPoolExecutor  # danger signs of one doorbell, told to staff side by side
-    turns: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(TURNS_AT_ONCE))
-    deliveries: threading.BoundedSemaphore = field(
-        default_factory=lambda: threading.BoundedSemaphore(DELIVERIES_AT_ONCE)
-    )
-    reminders: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(REMINDERS_AT_ONCE))
+    turns: Seats = field(default_factory=lambda: Seats(TURNS_AT_ONCE))
+    deliveries: Seats = field(default_factory=lambda: Seats(DELIVERIES_AT_ONCE))
+    reminders: Seats = field(default_factory=lambda: Seats(REMINDERS_AT_ONCE))
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
     stopping: threading.Event = field(default_factory=threading.Event)
     now: Callable[[], datetime] = utc_now

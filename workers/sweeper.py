@@ -1,7 +1,7 @@
 """The thread in every worker that makes doorbells disposable, and the one that says that the worker lives.
 
-Ten times a second: whatever is due in Redis is rung. Every three seconds: the heartbeat that /health and /model read.
-Both go on when Beat is dead.
+Ten times a second, and at the moment when a burst is over: whatever is due in Redis is rung. Every three seconds: the
+heartbeat that /health and /model read. Both go on when Beat is dead.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ from workers.services import Services
 log = logging.getLogger(__name__)
 
 SWEEP_S = 0.1
+SOONEST_S = 0.005  # bursts that end close together share a sweep
 TICK_LATE_S = 15  # the consumer's own clock stands: broker lost, or the process hangs
 PATIENTS_PER_BELL = 50
 
 
-def sweep_once(services: Services) -> int:
-    """Ring for everything that is due; returns how many doorbells were rung."""
-    due = sweep.take_due(services.client, messages_per_second=services.settings.MESSAGES_PER_SECOND)
+def sweep_once(services: Services) -> sweep.Due:
+    """Ring for everything that is due, and for no more turns than this worker has seats left."""
+    due = sweep.take_due(
+        services.client, turns=services.turns.free, messages_per_second=services.settings.MESSAGES_PER_SECOND
+    )
     for patient in due.waiting:
         services.ring(TaskName.DRAIN_INBOX, patient)
     for member in due.outgoing:
@@ -43,7 +46,12 @@ def sweep_once(services: Services) -> int:
         services.ring(TaskName.TRIAGE, due.fresh[start : start + PATIENTS_PER_BELL])
     for member in due.reminders:
         services.ring(TaskName.DELIVER_REMINDER, member.partition(":")[0])
-    return len(due.waiting) + len(due.outgoing) + len(due.fresh) + len(due.reminders)
+    return due
+
+
+def pause_s(due: sweep.Due) -> float:
+    """Seconds until the next sweep: until the next burst is over, at most a period (pure)."""
+    return SWEEP_S if due.next_ms < 0 else min(SWEEP_S, max(SOONEST_S, due.next_ms / 1000))
 
 
 class Vitals:
@@ -113,10 +121,8 @@ class Sweeper:
         self._name = name
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._for_ever, args=(SWEEP_S, self._sweep), name="sweep", daemon=True),
-            threading.Thread(
-                target=self._for_ever, args=(health.HEARTBEAT_S, self._beat), name="heartbeat", daemon=True
-            ),
+            threading.Thread(target=self._for_ever, args=(step,), name=name, daemon=True)
+            for name, step in (("sweep", self._sweep), ("heartbeat", self._beat))
         ]
 
     def start(self) -> None:
@@ -133,11 +139,13 @@ class Sweeper:
         except redis.RedisError:
             log.warning("could not say good-bye: redis is unreachable")
 
-    def _for_ever(self, every_s: float, step: Callable[[], None]) -> None:
+    def _for_ever(self, step: Callable[[], float]) -> None:
+        """Repeat a step that says after how many seconds; a failed one after a second."""
         failing = False
         while True:
+            wait_s = 1.0
             try:
-                step()
+                wait_s = step()
                 failing = False
             except redis.RedisError as error:
                 if not failing:
@@ -145,16 +153,16 @@ class Sweeper:
                 failing = True
             except Exception:
                 log.exception("sweep failed")
-            if self._stop.wait(every_s if not failing else 1.0):
+            if self._stop.wait(wait_s):
                 return
 
-    def _sweep(self) -> None:
-        if not self._services.stopping.is_set():
-            sweep_once(self._services)
+    def _sweep(self) -> float:
+        return SWEEP_S if self._services.stopping.is_set() else pause_s(sweep_once(self._services))
 
-    def _beat(self) -> None:
+    def _beat(self) -> float:
         told = heartbeat(self._services, self._vitals, self._cache, self._engine, self._name)
         health.publish_heartbeat(self._services.client, self._name, told)
         for queue in QueueName:
             if health.may_ring_pulse(self._services.client, queue):
                 self._services.celery.send_task(TaskName.PULSE, args=(queue.value,), queue=queue.value, expires=60)
+        return health.HEARTBEAT_S

@@ -19,19 +19,21 @@ class Due:
     outgoing: list[str]  # patient:lane
     fresh: list[str]  # patient ids
     reminders: list[str]  # patient:reminder, as many as the number's throughput has room for
+    next_ms: int = -1  # until the next turn is due; -1: none is to come
 
     def __bool__(self) -> bool:
         return bool(self.waiting or self.outgoing or self.fresh or self.reminders)
 
 
-def take_due(client: redis.Redis, *, at_most: int = 200, messages_per_second: int = 80) -> Due:
+def take_due(client: redis.Redis, *, at_most: int = 200, turns: int = 200, messages_per_second: int = 80) -> Due:
     """Take what is due and push it forward in the same step, so that several sweepers never ring twice.
 
     Args:
         client: state store.
         at_most: so many of each.
+        turns: so many patients with a turn, those who have waited longest; the others stay due.
         messages_per_second: Meta's throughput of our number; reminders use a part of it.
     """
     keys = ["waiting", "outgoing", "fresh", "reminders", "throughput"]
     pace_ms = 1000 / (REMINDERS_SHARE * messages_per_second)
-    return Due(*script("due")(client, keys, [at_most, RING_AGAIN_MS, FRESH_MS, pace_ms]))
+    return Due(*script("due")(client, keys, [at_most, RING_AGAIN_MS, FRESH_MS, pace_ms, turns]))

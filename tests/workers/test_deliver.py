@@ -79,7 +79,7 @@ def test_outside_the_window_free_text_is_not_sent(clinic: Clinic) -> None:
 
 
 def test_an_urgent_reply_finds_a_seat_when_all_others_wait_for_meta(clinic: Clinic) -> None:
-    while clinic.services.deliveries.acquire(blocking=False):
+    while clinic.services.deliveries.take():
         pass
     queue_a_reply(clinic)
     clinic.says("no puedo respirar")

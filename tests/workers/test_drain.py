@@ -265,7 +265,7 @@ def test_a_caller_of_chat_gets_json_and_meta_gets_nothing(clinic: Clinic) -> Non
 
 def test_when_all_turns_are_taken_the_patient_is_looked_at_again(clinic: Clinic) -> None:
     clinic.says("hola")
-    while clinic.services.turns.acquire(blocking=False):
+    while clinic.services.turns.take():
         pass
     clinic.drain()
     assert clinic.left() == 1
