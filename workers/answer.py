@@ -239,18 +239,19 @@ def _understand(
             return None
         began = time.perf_counter()
         try:
-            return reader.read(
-                record=record,
-                appointments=appointments or (),
-                state=state,
-                turns=conversation.turns,
-                question=text,
-                tz=services.settings.timezone,
-                needs_reply=needs_reply,
-                max_new_tokens=message.max_new_tokens or REPLY_TOKENS,
-                temperature=message.temperature or 0.0,
-                deadline_s=MODEL_DEADLINE_S,
-            )
+            with tracing.span("model"):
+                return reader.read(
+                    record=record,
+                    appointments=appointments or (),
+                    state=state,
+                    turns=conversation.turns,
+                    question=text,
+                    tz=services.settings.timezone,
+                    needs_reply=needs_reply,
+                    max_new_tokens=message.max_new_tokens or REPLY_TOKENS,
+                    temperature=message.temperature or 0.0,
+                    deadline_s=MODEL_DEADLINE_S,
+                )
         except (EngineBusy, PromptTooLong, UnreadablePrediction) as error:
             services.metrics.count("model_skipped_total", cause=type(error).__name__)
             log.warning("answered without the model", extra={"cause": type(error).__name__})
