@@ -1,8 +1,9 @@
-"""Encryption of what lies still: patients' words and addresses in Redis, webhook bodies in the spool.
+"""Encryption of what lies at rest: patients' words and addresses in Redis, webhook bodies in the spool.
 
-Fernet (AES-128-CBC with HMAC-SHA256) under the keys of ENCRYPTION_KEYS: the first encrypts, each may decrypt, so that a
-key is changed by putting a new one in front. Without keys (the demo) everything passes as it is. What was written before
-there were keys stays readable: no JSON and no phone number begins like a token. Called by `shared.state` and the spool.
+Fernet (AES-128-CBC with HMAC-SHA256) under the keys of ENCRYPTION_KEYS: the first encrypts, each may decrypt, so that
+a key is changed by putting a new one in front. Without keys (the demo) everything passes as it is. What was kept
+before there were keys stays readable: no JSON and no phone number begins like a token. Called by `shared.state` and
+the spool.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from shared.identity import canonical_number, looks_like_user_id, message_id
 from shared.messages import Channel, Identity, Message
 from shared.settings import Settings
 from shared.state import inbox
+from shared.state.store import seal, unseal
 from webhook.intake import Intake
 
 WAIT_S = 25
@@ -131,10 +132,10 @@ def blueprint(settings: Settings, intake: Intake, client: redis.Redis) -> Bluepr
             return problem(429, "too many messages of this patient", detail, **{"Retry-After": str(limited_s)})
         if waited is None:
             return problem(504, "no answer in time", "The message is kept and will be answered.")
-        answer = json.loads(waited[1])
+        answer = json.loads(unseal(client, str(waited[1])))
         replayed = answer.pop("replayed", False)
         # Left for a repeated request with the same Idempotency-Key, which is told that it is one.
-        client.rpush(f"answer:{message.id}", json.dumps(answer | {"replayed": True}))
+        client.rpush(f"answer:{message.id}", seal(client, json.dumps(answer | {"replayed": True})))
         client.expire(f"answer:{message.id}", 120)
         return Response(
             json.dumps({**answer, "user_id": asked.user_id, "conversation_id": patient}, ensure_ascii=False),

@@ -20,6 +20,7 @@ import redis
 import requests
 from tqdm import tqdm
 
+from shared.cipher import Cipher
 from shared.settings import ProcessRole, Settings, load
 from shared.state import dead, store
 from shared.state.dead import Letter, Refusal
@@ -151,7 +152,7 @@ def _drop(client: redis.Redis, ids: Iterable[str]) -> int:
 def _list_bodies(client: redis.Redis, zone: tzinfo) -> int:
     rows: Any = client.lrange(UNREADABLE, 0, -1)
     for raw in rows:
-        kept = _read_body(raw)
+        kept = read_body(raw, store.cipher_of(client))
         when = _local(kept[1], zone) if kept else "-"
         size = f"{len(kept[0])} bytes  {kept[2]}" if kept else "cannot be unpacked"
         print(f"{when}  {size}")
@@ -171,7 +172,7 @@ def _replay_bodies(client: redis.Redis, settings: Settings) -> int:
     rows: Any = client.lrange(UNREADABLE, 0, -1)
     before, taken = len(rows), 0
     for raw in _watched(list(reversed(rows)), "bodies"):
-        kept = _read_body(raw)
+        kept = read_body(raw, store.cipher_of(client))
         if kept is None:
             continue
         answer = post_signed(settings, kept[0])
@@ -185,12 +186,12 @@ def _replay_bodies(client: redis.Redis, settings: Settings) -> int:
     return 0 if left == 0 else 1
 
 
-def _read_body(raw: str) -> tuple[bytes, datetime | None, str] | None:
+def read_body(raw: str, cipher: Cipher) -> tuple[bytes, datetime | None, str] | None:
     """Body, when it came and why it was kept; None when the line is broken."""
     try:
         kept = json.loads(raw)
         at = datetime.fromisoformat(kept["at"]).astimezone(UTC)
-        return zlib.decompress(base64.b64decode(kept["zlib"])), at, str(kept.get("why", ""))
+        return zlib.decompress(base64.b64decode(cipher.open(kept["zlib"]))), at, str(kept.get("why", ""))
     except (ValueError, KeyError, TypeError, zlib.error):
         return None
 

@@ -9,12 +9,20 @@ import redis
 
 from shared.messages import Identity, IdentityChange
 from shared.state.inbox import ADDRESS_TTL_S
+from shared.state.store import seal, unseal
 
 
 def address_of(client: redis.Redis, patient: str) -> Identity:
     """Where a patient can be written to. Not to be logged."""
-    fields = client.hgetall(f"address:{patient}")
-    return Identity(number=fields.get("number"), user_id=fields.get("user_id"))
+    kept: Any = client.hmget(f"address:{patient}", "number", "user_id")
+    number, user_id = (unseal(client, value) if value else None for value in kept)
+    return Identity(number=number, user_id=user_id)
+
+
+def address_fields(client: redis.Redis, identity: Identity) -> dict[Any, Any]:
+    """The fields of `address:{p}` that say this; what is not known is left as it is."""
+    known = (("number", identity.number), ("user_id", identity.user_id))
+    return {name: seal(client, value) for name, value in known if value}
 
 
 def patient_of(client: redis.Redis, ids: Sequence[str]) -> str:
@@ -25,7 +33,7 @@ def patient_of(client: redis.Redis, ids: Sequence[str]) -> str:
 
 def learn(client: redis.Redis, patient: str, identity: Identity, ids: Sequence[str]) -> None:
     """Add what was learnt of a patient (a shared contact card, a new number); harmless when repeated."""
-    fields: dict[Any, Any] = {k: v for k, v in (("number", identity.number), ("user_id", identity.user_id)) if v}
+    fields = address_fields(client, identity)
     with client.pipeline(transaction=True) as pipe:
         if fields:
             pipe.hset(f"address:{patient}", mapping=fields)

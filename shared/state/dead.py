@@ -17,10 +17,13 @@ from typing import Any
 
 import redis
 
-from shared.messages import Channel, Delivery
+from shared.cipher import CLEAR, Cipher
+from shared.errors import UnreadableSecret
+from shared.messages import Channel
+from shared.state.at_rest import read_delivery
 from shared.state.inbox import Entry
 from shared.state.outbox import REMEMBER_S
-from shared.state.store import Value, script
+from shared.state.store import Value, cipher_of, script
 
 KEY = "dead"
 _CHUNK = 500
@@ -99,7 +102,7 @@ def drop(client: redis.Redis, letter_id: str, by: str) -> bool:
     return bool(script("drop_letter")(client, [KEY], [letter.raw, letter.patient, ids, detail]))
 
 
-def read_letter(raw: str) -> Letter:
+def read_letter(raw: str, cipher: Cipher = CLEAR) -> Letter:
     """Read one line of the list (pure). A line nobody understands is a letter too: it can be seen and dropped."""
     identifier = "x_" + hashlib.blake2b(raw.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     try:
@@ -112,7 +115,7 @@ def read_letter(raw: str) -> Letter:
     patient = str(content.get("patient") or str(content.get("box") or "").partition(":")[0])
     at, code = _time(content.get("at")), str(content.get("code") or "")
     if "delivery" not in content:
-        entries, refusal = _entries(content)
+        entries, refusal = _entries(content, cipher)
         at = at or (entries[-1].received_at if entries else None)
         ids = tuple(entry.message.id for entry in entries)
         return Letter(identifier, LetterKind.MESSAGE, why, patient, at, messages=ids, refusal=refusal, raw=raw)
@@ -122,37 +125,33 @@ def read_letter(raw: str) -> Letter:
             identifier, LetterKind.STATUS, why, patient, at, code, (), delivery_id, refusal=Refusal.STATUS, raw=raw
         )
     try:
-        covers, unreadable = _delivery(content).covers, None
-    except ValueError:
+        covers, unreadable = read_delivery(str(content["entry"]), cipher).covers, None
+    except (ValueError, UnreadableSecret):
         covers, unreadable = (), Refusal.UNREADABLE
     return Letter(identifier, LetterKind.DELIVERY, why, patient, at, code, covers, delivery_id, unreadable, raw)
 
 
 def _all(client: redis.Redis) -> Iterator[Letter]:
-    start = 0
+    start, cipher = 0, cipher_of(client)
     while True:
         rows: Any = client.lrange(KEY, start, start + _CHUNK - 1)
         for raw in rows:
-            yield read_letter(raw)
+            yield read_letter(raw, cipher)
         if len(rows) < _CHUNK:
             return
         start += _CHUNK
 
 
-def _entries(content: dict[str, Any]) -> tuple[list[Entry], Refusal | None]:
+def _entries(content: dict[str, Any], cipher: Cipher) -> tuple[list[Entry], Refusal | None]:
     """The messages of a letter, and why they cannot be put back if they cannot."""
     try:
-        entries = [Entry.read(raw) for raw in content.get("entries") or ()]
-    except (ValueError, AttributeError):
+        entries = [Entry.read(raw, cipher) for raw in content.get("entries") or ()]
+    except (ValueError, AttributeError, UnreadableSecret):
         return [], Refusal.UNREADABLE
     if not entries:
         return [], Refusal.UNREADABLE
     chat = any(entry.message.channel is Channel.CHAT for entry in entries)
     return entries, Refusal.CHAT if chat else None
-
-
-def _delivery(content: dict[str, Any]) -> Delivery:
-    return Delivery.from_json(str(content["entry"]).partition("|")[2])
 
 
 def _time(value: object) -> datetime | None:
@@ -166,7 +165,7 @@ def _time(value: object) -> datetime | None:
 
 
 def _replay_messages(client: redis.Redis, letter: Letter, detail: str) -> bool:
-    entries, _ = _entries(json.loads(letter.raw))
+    entries, _ = _entries(json.loads(letter.raw), cipher_of(client))
     keys = [KEY, f"inbox:{letter.patient}", "waiting"]
     args: list[Value] = [letter.raw, letter.patient, " ".join(letter.messages), detail]
     return bool(script("replay_messages")(client, keys, [*args, *(entry.raw for entry in entries)]))
@@ -174,7 +173,7 @@ def _replay_messages(client: redis.Redis, letter: Letter, detail: str) -> bool:
 
 def _replay_delivery(client: redis.Redis, letter: Letter, detail: str) -> bool:
     content = json.loads(letter.raw)
-    delivery = _delivery(content)
+    delivery = read_delivery(str(content["entry"]), cipher_of(client))
     lane = "urgent" if delivery.kind == "danger" else "normal"
     box = f"{letter.patient}:{lane}"
     keys = [KEY, f"outbox:{box}", "outgoing", f"delivery:{delivery.id}"]

@@ -13,10 +13,12 @@ from enum import IntEnum
 
 import redis
 
+from shared.cipher import CLEAR, Cipher
 from shared.messages import Delivery, Identity, Message, MessageKind
 from shared.state import alarms
 from shared.state.alarms import NewAlarm
-from shared.state.store import Value, script
+from shared.state.at_rest import stored_delivery
+from shared.state.store import Value, cipher_of, script, seal
 
 SEEN_TTL_S = 8 * 86400  # Meta repeats a webhook for up to seven days
 ADDRESS_TTL_S = 90 * 86400
@@ -50,9 +52,15 @@ class Entry:
     message: Message
 
     @classmethod
-    def read(cls, raw: str) -> Entry:
+    def read(cls, raw: str, cipher: Cipher = CLEAR) -> Entry:
+        """Read an item of an inbox.
+
+        Raises:
+            ValueError: it is no message.
+            UnreadableSecret: no key of ours fits.
+        """
         received_ms, _, body = raw.partition("|")
-        return cls(raw, datetime.fromtimestamp(int(received_ms) / 1000, UTC), Message.from_json(body))
+        return cls(raw, datetime.fromtimestamp(int(received_ms) / 1000, UTC), Message.from_json(cipher.open(body)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +86,13 @@ def accept(
         wait_ms = burst_ms if message.channel == "whatsapp" else 0
         keys = [f"seen:{message.id}", "waiting", "fresh"]
         args: list[Value] = [
-            message.to_json(),
+            seal(client, message.to_json()),
             message.id,
             SEEN_TTL_S,
             wait_ms,
             limit_per_minute,
-            arrival.identity.number or "",
-            arrival.identity.user_id or "",
+            seal(client, arrival.identity.number) if arrival.identity.number else "",
+            seal(client, arrival.identity.user_id) if arrival.identity.user_id else "",
             ADDRESS_TTL_S,
             _ms(message.at) if message.kind not in _OPEN_NO_WINDOW else "",
             json.dumps({"kind": message.kind, "channel": message.channel, "wrote_ms": _ms(message.at)}),
@@ -134,11 +142,15 @@ def _first_since(rows: Sequence[str], since_ms: float) -> int:
 
 
 def readable(client: redis.Redis, patient: str, rows: Sequence[str]) -> list[Entry]:
-    """Read stored items; one that cannot be read goes to the dead letters instead of standing in the way."""
-    entries = []
+    """Read stored items; one that cannot be read goes to the dead letters instead of standing in the way.
+
+    Raises:
+        UnreadableSecret: no key of ours fits; everything stays where it is.
+    """
+    entries, cipher = [], cipher_of(client)
     for raw in rows:
         try:
-            entries.append(Entry.read(raw))
+            entries.append(Entry.read(raw, cipher))
         except ValueError:
             with client.pipeline(transaction=True) as pipe:
                 pipe.lrem(f"inbox:{patient}", 1, raw)
@@ -173,7 +185,7 @@ def raise_alarm(
     delivery = outgoing.delivery
     to_chat = outgoing.answer_to is not None
     box = f"answer:{outgoing.answer_to}" if to_chat else f"outbox:{patient}:urgent"
-    entry = outgoing.answer if to_chat else f"{delivery.id}|{delivery.to_json()}"
+    entry = seal(client, outgoing.answer) if to_chat else stored_delivery(client, delivery)
     keys = [f"alarmed:{message_id}", f"handoff:{patient}", box, "outgoing", f"delivery:{delivery.id}"]
     keys += [f"alarm:{alarm.id}", "alarms"]
     member = "" if to_chat else f"{patient}:urgent"

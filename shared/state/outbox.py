@@ -12,13 +12,16 @@ from enum import StrEnum
 
 import redis
 
+from shared.errors import UnreadableSecret
 from shared.logs import bind
 from shared.messages import Delivery, DeliveryState, StatusUpdate
-from shared.state.store import Value, script
+from shared.state.at_rest import read_delivery, sent_key
+from shared.state.store import Value, cipher_of, script
 
 log = logging.getLogger(__name__)
 
 REMEMBER_S = 8 * 86400
+UNREADABLE_WAIT_MS = 10_000  # a worker with the right key may be starting
 REMINDERS_SHARE = 0.7  # of the number's throughput: sends reach Meta in bunches, and what comes in counts too
 LANES = ("urgent", "normal", "reminder")
 
@@ -46,7 +49,7 @@ def clock_of(lane: str) -> str:
 def head(client: redis.Redis, patient: str, lane: str) -> Delivery | None:
     """The delivery that would be sent next, without touching it."""
     raw = client.lindex(f"outbox:{patient}:{lane}", 0)
-    return Delivery.from_json(str(raw).partition("|")[2]) if raw else None
+    return read_delivery(str(raw), cipher_of(client)) if raw else None
 
 
 def claim(
@@ -59,6 +62,9 @@ def claim(
         patient, lane, token: the lane and its lease.
         settle_ms: how long an unknown send waits for its status.
         pace_ms: share of the number's throughput that one message takes.
+
+    Raises:
+        UnreadableSecret: no key of ours fits; it is queued again.
     """
     box = f"{patient}:{lane}"
     keys = [f"lease:{box}", f"outbox:{box}", clock_of(lane), "throughput", f"handoff:{patient}", f"paced:{patient}"]
@@ -67,15 +73,20 @@ def claim(
     if kind != Claim.SEND:
         return Claimed(Claim(kind))
     raw, attempts = rest
-    return Claimed(Claim.SEND, raw, Delivery.from_json(raw.partition("|")[2]), int(attempts))
+    try:
+        delivery = read_delivery(raw, cipher_of(client))
+    except UnreadableSecret:  # certainly not sent
+        _unsent(client, patient, lane, token, raw, DeliveryState.QUEUED, wait_ms=UNREADABLE_WAIT_MS, why="key")
+        raise
+    return Claimed(Claim.SEND, raw, delivery, int(attempts))
 
 
 def mark_sent(client: redis.Redis, patient: str, lane: str, claimed: Claimed, wamid: str) -> None:
     """Note that Meta accepted a delivery and take it out of the outbox."""
     if claimed.delivery is None:
         raise ValueError("nothing was claimed")
-    keys = [f"delivery:{claimed.delivery.id}", f"outbox:{patient}:{lane}", f"sent:{wamid}"]
-    script("sent")(client, keys, [wamid, claimed.raw, claimed.delivery.id, REMEMBER_S, patient])
+    keys = [f"delivery:{claimed.delivery.id}", f"outbox:{patient}:{lane}", sent_key(wamid)]
+    script("sent")(client, keys, [claimed.raw, claimed.delivery.id, REMEMBER_S, patient])
 
 
 def mark_unsent(
@@ -102,21 +113,38 @@ def mark_unsent(
     """
     if claimed.delivery is None:
         raise ValueError("nothing was claimed")
-    box = f"{patient}:{lane}"
-    keys = [f"delivery:{claimed.delivery.id}", f"outbox:{box}", clock_of(lane), "dead", f"lease:{box}"]
-    args: list[Value] = [
+    return _unsent(
+        client,
+        patient,
+        lane,
         token,
         claimed.raw,
         state,
-        box,
-        wait_ms,
-        code,
-        letter,
-        patient,
-        claimed.delivery.id,
-        why,
-        int(again),
-    ]
+        wait_ms=wait_ms,
+        code=code,
+        letter=letter,
+        why=why,
+        again=again,
+    )
+
+
+def _unsent(
+    client: redis.Redis,
+    patient: str,
+    lane: str,
+    token: str,
+    raw: str,
+    state: DeliveryState,
+    *,
+    wait_ms: int = 0,
+    code: str = "",
+    letter: str = "",
+    why: str = "",
+    again: bool = False,
+) -> bool:
+    box, id_ = f"{patient}:{lane}", raw.partition("|")[0]
+    keys = [f"delivery:{id_}", f"outbox:{box}", clock_of(lane), "dead", f"lease:{box}"]
+    args: list[Value] = [token, raw, state, box, wait_ms, code, letter, patient, id_, why, int(again)]
     return bool(script("unsent")(client, keys, args))
 
 
@@ -130,8 +158,8 @@ def note_statuses(client: redis.Redis, statuses: Sequence[StatusUpdate]) -> int:
     """Store delivery statuses in one round trip; returns how many were ours and moved forward."""
     calls: list[tuple[list[str], list[Value]]] = [
         (
-            [f"sent:{s.wamid}", "outgoing", "dead"],
-            [s.delivery_id or "", s.wamid, s.status, "" if s.error_code is None else s.error_code],
+            [sent_key(s.wamid), "outgoing", "dead"],
+            [s.delivery_id or "", s.status, "" if s.error_code is None else s.error_code],
         )
         for s in statuses
     ]

@@ -13,6 +13,8 @@ from typing import Any
 import redis
 
 from shared.messages import Delivery, Identity
+from shared.state.addresses import address_fields
+from shared.state.at_rest import stored_delivery
 from shared.state.inbox import ADDRESS_TTL_S
 from shared.state.store import Value, script
 
@@ -53,7 +55,7 @@ def claim(client: redis.Redis, wanted: Sequence[Claim]) -> int:
         for patient, one in zip(patients, wanted, strict=True):
             pipe.exists(f"optout:{patient}")
             # The address first: a reminder in an outbox must find its way.
-            pipe.hset(f"address:{patient}", mapping=_fields(one.address))
+            pipe.hset(f"address:{patient}", mapping=address_fields(client, one.address))
             pipe.expire(f"address:{patient}", ADDRESS_TTL_S)
         opted_out = pipe.execute()[::3]
     calls: list[tuple[list[str], list[Value]]] = []
@@ -71,7 +73,7 @@ def claim(client: redis.Redis, wanted: Sequence[Claim]) -> int:
         ]
         args: list[Value] = [
             CLAIM_TTL_S,
-            f"{one.delivery.id}|{one.delivery.to_json()}",
+            stored_delivery(client, one.delivery),
             box,
             _ms(visit.due),
             one.delivery.id,
@@ -137,10 +139,6 @@ def may_reach(client: redis.Redis, patient: str, people_a_day: int) -> bool:
 def call_about_unconfirmed(client: redis.Redis, *, at_most: int = 500) -> int:
     """Put reminders that should have arrived by now and did not on the call list; returns how many were looked at."""
     return int(script("unconfirmed")(client, ["unconfirmed"], [at_most]))
-
-
-def _fields(address: Identity) -> dict[Any, Any]:
-    return {name: value for name, value in (("number", address.number), ("user_id", address.user_id)) if value}
 
 
 def _ms(at: dt.datetime) -> int:

@@ -14,9 +14,11 @@ from typing import Any
 
 import redis
 
+from shared.cipher import CLEAR, Cipher
 from shared.messages import Delivery, Reply
+from shared.state.at_rest import stored_delivery
 from shared.state.inbox import HANDOFF_TTL_S, RING_AGAIN_MS
-from shared.state.store import Value, script
+from shared.state.store import Value, script, seal
 
 WINDOW = timedelta(hours=24)  # after the patient's last message Meta takes free text for so long
 MAX_CHARS = 1000
@@ -74,23 +76,23 @@ def reply(client: redis.Redis, patient: str, form_id: str, text: str, by: str, n
     args: list[Value] = [
         patient,
         delivery.id,
-        f"{delivery.id}|{delivery.to_json()}",
+        stored_delivery(client, delivery),
         box,
         RING_AGAIN_MS,
         json.dumps({"by": by}),
-        json.dumps(line, ensure_ascii=False),
+        seal(client, json.dumps(line, ensure_ascii=False)),
         HANDOFF_TTL_S,
         round(WINDOW.total_seconds() * 1000),
     ]
     return Wrote(script("staff_reply")(client, [*keys, f"written:{patient}"], args)), delivery.id
 
 
-def read_written(rows: list[str]) -> list[Written]:
+def read_written(rows: list[str], cipher: Cipher = CLEAR) -> list[Written]:
     """Read the lines of `written:{p}`, oldest first; one that cannot be read is left out (pure)."""
     found = []
     for row in rows:
         try:
-            line: dict[str, Any] = json.loads(row)
+            line: dict[str, Any] = json.loads(cipher.open(row))
             at = datetime.fromisoformat(line["at"])
             found.append(Written(str(line["delivery"]), str(line["by"]), at, str(line["text"])))
         except (ValueError, KeyError, TypeError):

@@ -1,11 +1,14 @@
-"""The connection to Redis and the loader of the Lua scripts; every other module of `shared.state` is built on it."""
+"""The connection to Redis, what is encrypted on the way, and the loader of the Lua scripts.
+
+Every other module of `shared.state` is built on it.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis
 from redis.backoff import ConstantBackoff
@@ -14,17 +17,44 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from shared.cipher import CLEAR, Cipher
 from shared.settings import Settings
 
 _LUA = Path(__file__).parent / "lua"
 Value = str | int | float | bytes
 
 
-def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int = 128) -> redis.Redis:
+class Client(redis.Redis):
+    """A client that knows the keys of this installation; a plain `redis.Redis` encrypts nothing."""
+
+    cipher: Cipher = CLEAR
+    seals = True  # False: it reads what is encrypted, and writes in clear for a former release (`webhook.schema_gate`)
+
+
+def cipher_of(client: redis.Redis) -> Cipher:
+    """What opens the values that this client reads."""
+    return client.cipher if isinstance(client, Client) else CLEAR
+
+
+def seal(client: redis.Redis, text: str) -> str:
+    """A patient's words or address as they are kept."""
+    return client.cipher.seal(text) if isinstance(client, Client) and client.seals else text
+
+
+def unseal(client: redis.Redis, text: str) -> str:
+    """What `seal` was given.
+
+    Raises:
+        UnreadableSecret: no key of ours fits.
+    """
+    return cipher_of(client).open(text)
+
+
+def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int = 128) -> Client:
     """Open a pool to the state store; nothing is contacted yet.
 
     Args:
-        settings: address and password.
+        settings: address, password and keys.
         timeout_s: bound of one command; a hung Redis costs at most twice this, since a command is repeated once.
             redis-py's own default would wait 58 s (ten repeats).
         max_connections: at least one per thread.
@@ -39,15 +69,18 @@ def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int 
     }
     url = settings.redis_url
     if url.startswith("sentinel://"):
-        return _through_sentinel(url, options)
-    return redis.Redis.from_url(url, max_connections=max_connections, **options)
+        client = _through_sentinel(url, options)
+    else:
+        client = cast(Client, Client.from_url(url, max_connections=max_connections, **options))
+    client.cipher = Cipher.from_settings(settings)
+    return client
 
 
-def _through_sentinel(url: str, options: dict[str, Any]) -> redis.Redis:
+def _through_sentinel(url: str, options: dict[str, Any]) -> Client:
     """`sentinel://host:26379;sentinel://host2:26379/master_name` -> a client of the present master."""
     hosts, _, master = url.replace("sentinel://", "").partition("/")
     nodes = [(h.partition(":")[0], int(h.partition(":")[2] or 26379)) for h in hosts.split(";")]
-    client: redis.Redis = Sentinel(nodes, **options).master_for(master or "mymaster")
+    client: Client = Sentinel(nodes, **options).master_for(master or "mymaster", redis_class=Client)
     return client
 
 

@@ -12,9 +12,12 @@ from typing import Any
 
 import redis
 
+from shared.cipher import Cipher
 from shared.identity import message_id
 from shared.state import audit, dead
+from shared.state.at_rest import sent_key
 from shared.state.audit import Record
+from shared.state.store import cipher_of
 from shared.timeline import Standing, Step, begins, timeline
 
 RECENT = timedelta(days=2)  # looked at first: most questions are about today
@@ -36,7 +39,7 @@ def resolve(client: redis.Redis, name: str, key: bytes) -> str | None:
     if name.startswith(_OPAQUE):
         return name
     if name.startswith("wamid."):
-        return str(client.get(f"sent:{name}") or message_id(key, name))
+        return str(client.get(sent_key(name)) or message_id(key, name))
     return None
 
 
@@ -70,7 +73,7 @@ def standing(client: redis.Redis, identifier: str, steps: list[Step]) -> Standin
         for delivery in deliveries:
             pipe.hget(f"delivery:{delivery}", "state")
         rows, due_ms, delay_ms, lease, handoff, (seconds, micros), *states = pipe.execute()
-    place = next((n for n, raw in enumerate(rows) if f'"{identifier}"' in raw), None)
+    place = next((n for n, raw in enumerate(rows) if _holds(raw, identifier, cipher_of(client))), None)
     letter = next((x.id for x in dead.list_letters(client, 10_000) if _concerns(x, identifier)), "")
     return Standing(
         place=place,
@@ -81,6 +84,10 @@ def standing(client: redis.Redis, identifier: str, steps: list[Step]) -> Standin
         deliveries={d: state for d, state in zip(deliveries, states, strict=True) if state},
         letter=letter,
     )
+
+
+def _holds(raw: str, identifier: str, cipher: Cipher) -> bool:
+    return f'"{identifier}"' in cipher.open(raw.partition("|")[2])
 
 
 def _concerns(letter: dead.Letter, identifier: str) -> bool:

@@ -14,8 +14,9 @@ from typing import Any
 import redis
 
 from shared.conversation import Conversation
+from shared.state.at_rest import stored_delivery
 from shared.state.inbox import HANDOFF_TTL_S, RING_AGAIN_MS, Entry, Outgoing, already_alarmed, readable
-from shared.state.store import Value, script
+from shared.state.store import Value, cipher_of, script, seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def read_desk(client: redis.Redis, patient: str, *, at_most: int) -> Desk:
     entries = readable(client, patient, rows)
     return Desk(
         entries=entries,
-        conversation=Conversation.from_json(conversation) if conversation else None,
+        conversation=Conversation.from_json(cipher_of(client).open(conversation)) if conversation else None,
         handoff=json.loads(handoff) if handoff else None,
         opted_out=bool(optout),
         agreed=bool(agreed),
@@ -105,7 +106,7 @@ def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple
     args: list[Value] = [
         token,
         patient,
-        turn.conversation.to_json(),
+        seal(client, turn.conversation.to_json()),
         turn.conversation_ttl_s,
         box,
         RING_AGAIN_MS,
@@ -123,9 +124,9 @@ def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple
     ]
     for out in turn.outgoing:
         if out.answer_to is not None:
-            args += ["answer", f"answer:{out.answer_to}", "", out.answer, ""]
+            args += ["answer", f"answer:{out.answer_to}", "", seal(client, out.answer), ""]
         else:
-            entry = f"{out.delivery.id}|{out.delivery.to_json()}"
+            entry = stored_delivery(client, out.delivery)
             covers = " ".join(out.delivery.covers)
             args += ["outbox", f"delivery:{out.delivery.id}", out.delivery.kind, entry, covers]
     code, left = script("commit")(client, keys, args)
@@ -183,9 +184,9 @@ def give_up(
     if apology is None:
         args += ["none", "", ""]
     elif apology.answer_to is not None:
-        args += ["answer", f"answer:{apology.answer_to}", apology.answer]
+        args += ["answer", f"answer:{apology.answer_to}", seal(client, apology.answer)]
     else:
-        args += ["outbox", f"delivery:{apology.delivery.id}", f"{apology.delivery.id}|{apology.delivery.to_json()}"]
+        args += ["outbox", f"delivery:{apology.delivery.id}", stored_delivery(client, apology.delivery)]
     ids = [entry.message.id for entry in entries]
     if apology is not None:
         ids.append(apology.delivery.id)

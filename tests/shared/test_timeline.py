@@ -8,6 +8,7 @@ import redis
 
 from shared.identity import message_id
 from shared.state import trace
+from shared.state.at_rest import sent_key
 from shared.state.audit import Event, Record, note
 from shared.timeline import WRITTEN, begins, timeline
 
@@ -93,7 +94,7 @@ def test_events_of_one_millisecond_keep_the_order_of_the_stream() -> None:
 
 
 def test_meta_ids_of_both_directions_are_understood(client: redis.Redis) -> None:
-    client.set("sent:wamid.OUT", "d_1")
+    client.set(sent_key("wamid.OUT"), "d_1")
     assert trace.resolve(client, "wamid.OUT", b"k") == "d_1"
     assert trace.resolve(client, "wamid.IN", b"k") == message_id(b"k", "wamid.IN")
     assert trace.resolve(client, "a_1", b"k") == "a_1"

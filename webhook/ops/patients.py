@@ -14,9 +14,11 @@ from typing import Any
 import redis
 from pydantic import ValidationError
 
+from shared.cipher import Cipher
 from shared.conversation import Conversation, Role
-from shared.messages import Message
 from shared.state import staff
+from shared.state.inbox import Entry
+from shared.state.store import cipher_of
 from webhook.ops import wording
 
 _WINDOW_MS = round(staff.WINDOW.total_seconds() * 1000)
@@ -83,17 +85,18 @@ def read_many(client: redis.Redis, ids: Iterable[str]) -> dict[str, Patient]:
             pipe.lrange(f"inbox:{p}", 0, 49)
             pipe.lrange(f"written:{p}", 0, -1)
         found = pipe.execute()
+    cipher = cipher_of(client)
     rows = [found[i : i + 6] for i in range(0, len(found), 6)]
-    written = {p: staff.read_written(row[5]) for p, row in zip(wanted, rows, strict=True)}
+    written = {p: staff.read_written(row[5], cipher) for p, row in zip(wanted, rows, strict=True)}
     states = _states(client, [one.delivery for many in written.values() for one in many])
     patients = {}
     for p, ((digits, wrote), handoff, optout, conversation, inbox, _) in zip(wanted, rows, strict=True):
-        lines = [*_turns(conversation), *_waiting(inbox)]
+        lines = [*_turns(conversation, cipher), *_waiting(inbox, cipher)]
         lines += [Line("staff", w.text, _ms(w.at), states.get(w.delivery, ""), w.by) for w in written[p]]
         lines.sort(key=lambda line: line.at_ms)  # stable: a turn's question stays before its answer
         patients[p] = Patient(
             id=p,
-            digits=digits or "",
+            digits=cipher.open(digits or ""),
             wrote_ms=int(float(wrote or 0)),
             handoff=read_json(handoff),
             optout_ms=int(optout or 0),
@@ -111,21 +114,21 @@ def read_json(text: str | None) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _turns(text: str | None) -> list[Line]:
+def _turns(text: str | None, cipher: Cipher) -> list[Line]:
     try:
-        turns = Conversation.from_json(text).turns if text else ()
+        turns = Conversation.from_json(cipher.open(text)).turns if text else ()
     except ValidationError:
         return []
     who = {Role.PATIENT: "patient", Role.ASSISTANT: "assistant"}
     return [Line(who[turn.role], turn.text, _ms(turn.at)) for turn in turns]
 
 
-def _waiting(rows: Sequence[str]) -> list[Line]:
+def _waiting(rows: Sequence[str], cipher: Cipher) -> list[Line]:
     lines = []
     for raw in rows:
         try:
-            message = Message.from_json(raw.partition("|")[2])
-        except ValidationError:
+            message = Entry.read(raw, cipher).message
+        except ValueError:
             continue
         text = message.text or f"({wording.KINDS.get(message.kind, message.kind)})"
         lines.append(Line("patient", text, _ms(message.at), "sin responder"))

@@ -1,12 +1,12 @@
 -- Meta accepted a delivery. True whoever holds the lease by now, so no token is asked for.
 -- uses  audit
--- KEYS  1 delivery:{id}  2 outbox:{p}:{lane}  3 sent:{wamid}
--- ARGV  1 wamid  2 entry  3 delivery id  4 seconds to remember  5 p
+-- KEYS  1 delivery:{id}  2 outbox:{p}:{lane}  3 sent:{hash of wamid}
+-- ARGV  1 entry  2 delivery id  3 seconds to remember  4 p
 if redis.call('HGET', KEYS[1], 'state') ~= 'sent' then
   count('sends_total|outcome=sent')
-  audit('sent', ARGV[5], ARGV[3])
+  audit('sent', ARGV[4], ARGV[2])
 end
-redis.call('HSET', KEYS[1], 'state', 'sent', 'wamid', ARGV[1], 'since', now_ms())
-redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[4])
-redis.call('LREM', KEYS[2], 1, ARGV[2])
+redis.call('HSET', KEYS[1], 'state', 'sent', 'since', now_ms())
+redis.call('SET', KEYS[3], ARGV[2], 'EX', ARGV[3])
+redis.call('LREM', KEYS[2], 1, ARGV[1])
 return 1
