@@ -13,6 +13,7 @@ put() { [ -s "$1" ] || { printf '%s\n' "$2" > "$1" && echo "made   $1"; }; }
 
 put REDIS_PASSWORD "$(random)"
 put PATIENT_ID_KEY "$(random 32)"
+put ENCRYPTION_KEYS "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')"
 put WHATSAPP_VERIFY_TOKEN "$(random)"
 put CHAT_API_KEY "$(random)"
 put OPS_BASIC_AUTH "centro:$(random 9)"

@@ -49,7 +49,7 @@ class Cipher:
         try:
             return self._all.decrypt(token)
         except InvalidToken:
-            raise UnreadableSecret("no key of ENCRYPTION_KEYS fits: add the one it was written with") from None
+            raise UnreadableSecret("no key of ENCRYPTION_KEYS opens it: add the one it was written with") from None
 
     def rotate(self, token: bytes) -> bytes:
         """The same content under the newest key; unchanged if it is already, encrypted if it never was.

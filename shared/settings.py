@@ -258,8 +258,8 @@ def _parts(value: SecretStr | None) -> tuple[str, ...]:
 
 
 _REQUIRED: dict[ProcessRole, tuple[str, ...]] = {
-    ProcessRole.WEBHOOK: ("WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN", "PATIENT_ID_KEY"),
-    ProcessRole.WORKER: ("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_PHONE_NUMBER_ID", "PATIENT_ID_KEY"),
+    ProcessRole.WEBHOOK: ("WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN", "PATIENT_ID_KEY", "ENCRYPTION_KEYS"),
+    ProcessRole.WORKER: ("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_PHONE_NUMBER_ID", "PATIENT_ID_KEY", "ENCRYPTION_KEYS"),
     ProcessRole.SCHEDULER: (),
     ProcessRole.TOOL: (),
 }

@@ -13,7 +13,9 @@ import time
 import redis
 from flask import Flask, Response, jsonify, request
 
-from shared.state import schema
+from shared.errors import UnreadableSecret
+from shared.state import reseal, schema
+from shared.state.store import Client
 
 LOOK_S = 1.0  # how long an answer about an older store holds
 RETRY_AFTER_S = 5
@@ -27,7 +29,8 @@ class Gate:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._present = False  # the store has the present shape: for good
+        self._present = False  # the store has the present shape and our keys: for good
+        self._seal(False)  # workers of the former release could not read it
         self._closed = ""
         self._asked_at = float("-inf")
         self._lock = threading.Lock()
@@ -43,10 +46,16 @@ class Gate:
 
     def _look(self) -> None:
         try:
+    def _seal(self, on: bool) -> None:
+        if isinstance(self._client, Client):
+            self._client.seals = on
+
             found = schema.version(self._client)
             steps = schema.pending(found)
             waits = next((step for step in steps if step.webhook_waits(self._client)), None)
-        except schema.NewerStoreError as error:
+            if not steps:
+                reseal.check(self._client)
+        except (schema.NewerStoreError, UnreadableSecret) as error:
             why = str(error)
         except redis.RedisError:
             self._closed = ""  # the request itself finds out that Redis is away
@@ -55,6 +64,7 @@ class Gate:
             self._present = not steps
             why = _sentence(found, waits) if waits else ""
             if steps and not why and self._asked_at == float("-inf"):
+            self._seal(self._present)
                 log.info("the store is older and served: a worker will migrate it", extra={"schema": found})
         if why and why != self._closed:
             log.error("nothing is taken: %s", why)

@@ -2,7 +2,8 @@
 
 Workers do it by themselves at their start; deploy/update.sh does it before the first new one starts. `--check` changes
 nothing. Exit codes: 0 up to date (or done), 1 a step is to be done, 3 the same and the workers of the former
-release have to be stopped before, 69 Redis cannot be reached, 75 such workers are alive, 78 the store is newer.
+release have to be stopped before, 69 Redis cannot be reached, 75 such workers are alive, 78 the store is newer, or
+encrypted with a key that is not among ENCRYPTION_KEYS.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from collections.abc import Callable, Sequence
 
 import redis
 
+from shared.errors import UnreadableSecret
 from shared.settings import CONFIG_ERROR, ProcessRole, load
-from shared.state import schema, store
+from shared.state import reseal, schema, store
 
 PENDING, PENDING_STOPPED, UNAVAILABLE = 1, 3, 69
 RETRY_S = 2.0
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except redis.RedisError as error:
         print(f"Redis cannot be reached: {type(error).__name__}.", file=sys.stderr)
         return UNAVAILABLE
-    except schema.NewerStoreError as error:
+    except (schema.NewerStoreError, UnreadableSecret) as error:
         print(error, file=sys.stderr)
         return CONFIG_ERROR
     except schema.FormerWorkersError as error:
@@ -62,8 +64,9 @@ def check(client: redis.Redis) -> int:
 
 
 def run(client: redis.Redis, wait_s: float) -> int:
-    """Migrate with a line for each step."""
+    """Migrate with a line for each step, and encrypt what is not yet."""
     schema.migrate(client, print, wait_s=wait_s)
+    reseal.begin(client, print)
     print(f"schema {schema.CURRENT}: up to date")
     return 0
 
@@ -71,16 +74,18 @@ def run(client: redis.Redis, wait_s: float) -> int:
 def at_start(client: redis.Redis, pause: Callable[[float], None] = time.sleep) -> None:
     """What a worker does before it consumes: migrate, waiting for a Redis that is away.
 
-    Ends the process with a sentence: 78 when the store is newer, 75 when former workers do not end.
+    Ends the process with a sentence: 78 when the store is newer or encrypted with another key, 75 when former workers
+    do not end.
     """
     while True:
         try:
             schema.migrate(client)
+            reseal.begin(client, log.info)
             return
         except (redis.ConnectionError, redis.TimeoutError) as error:
             log.warning("redis cannot be reached: waiting", extra={"cause": type(error).__name__})
             pause(RETRY_S)
-        except schema.NewerStoreError as error:
+        except (schema.NewerStoreError, UnreadableSecret) as error:
             print(error, file=sys.stderr)
             raise SystemExit(CONFIG_ERROR) from None
         except schema.FormerWorkersError as error:

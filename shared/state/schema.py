@@ -20,12 +20,13 @@ from typing import Any
 
 import redis
 
+from shared.errors import UnreadableSecret
 from shared.settings import CONFIG_ERROR
-from shared.state import first_shape
+from shared.state import first_shape, reseal, second_shape
 from shared.state.leases import Leases
 
 KEY = "schema"
-CURRENT = 2
+CURRENT = 3
 UNMARKED = 1  # a store from before the key
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: former workers are still alive
 LEASE = "schema"
@@ -70,6 +71,13 @@ MIGRATIONS: tuple[Migration, ...] = (
         first_shape.to_second,
         former_workers_stop=True,
         webhook_waits=first_shape.has_old_calls,
+    ),
+    Migration(
+        3,
+        "what patients write and where they are reached is encrypted; Meta's message ids are hashed",
+        second_shape.to_third,
+        former_workers_stop=True,
+        webhook_waits=lambda client: False,  # until then it writes in clear (`webhook.schema_gate`)
     ),
 )
 
@@ -189,11 +197,15 @@ def _wait_for_former_workers(client: redis.Redis, to: int, tell: Callable[[str],
 
 
 def refuse_newer(client: redis.Redis) -> None:
-    """End the process with a sentence and code 78 when the store is newer; a Redis that is away is no reason to."""
+    """End the process with a sentence and code 78 when the store is newer, or encrypted with a key that is not ours.
+
+    A Redis that is away is no reason to.
+    """
     try:
         pending(version(client))
+        reseal.check(client)
     except redis.RedisError:
         return
-    except NewerStoreError as error:
+    except (NewerStoreError, UnreadableSecret) as error:
         print(error, file=sys.stderr)
         raise SystemExit(CONFIG_ERROR) from None

@@ -146,6 +146,7 @@ def test_outside_the_demo_a_worker_without_a_channel_for_danger_does_not_start()
         "WHATSAPP_ACCESS_TOKEN": "t",
         "WHATSAPP_PHONE_NUMBER_ID": "1",
         "PATIENT_ID_KEY": "k",
+        "ENCRYPTION_KEYS": "a" * 43 + "=",
         "APPOINTMENTS_API": "seguimiento",
         "SEGUIMIENTO_STAFF_ID": "5b0e1c1e-0000-4000-8000-000000000001",
     }

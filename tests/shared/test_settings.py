@@ -68,7 +68,9 @@ def test_outside_the_demo_secrets_are_required(
     monkeypatch.setenv("DEMO", "false")
     with pytest.raises(SystemExit):
         load(role, _env_file=None)
-    assert "PATIENT_ID_KEY" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "PATIENT_ID_KEY" in said
+    assert "ENCRYPTION_KEYS" in said
 
 
 def test_a_worker_of_the_present_backend_needs_a_staff_id_even_in_the_demo(

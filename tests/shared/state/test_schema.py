@@ -82,7 +82,7 @@ def test_the_first_shape_becomes_the_second_and_a_second_run_changes_nothing(cli
     assert schema.migrate(client, told.append) == list(schema.MIGRATIONS)
     is_second_shape(client)
     assert not client.exists(f"lease:{schema.LEASE}")
-    assert [sentence.split(":")[0] for sentence in told] == ["Schema 2", "Schema 2"]
+    assert [sentence.split(":")[0] for sentence in told] == ["Schema 2", "Schema 2", "Schema 3", "Schema 3"]
     before = {key: client.dump(key) for key in client.scan_iter("*") if not key.startswith("handoff:")}
     assert schema.migrate(client, told.append) == []
     first_shape.to_second(client)  # and the step itself, were it begun again
@@ -173,7 +173,7 @@ def test_two_processes_at_once_one_does_it(client: redis.Redis, redis_server: Re
     both = [tool(redis_server) for _ in range(2)]
     outputs = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    assert all(out.endswith("schema 2: up to date\n") for out, _ in outputs)
+    assert all(out.endswith("schema 3: up to date\n") for out, _ in outputs)
     assert sum("Schema 2: done" in out for out, _ in outputs) == 1
     is_second_shape(client, 300)
 
@@ -207,7 +207,7 @@ def heartbeat(client: redis.Redis, name: str, **facts: Any) -> None:
 
 def test_former_workers_are_waited_for(client: redis.Redis, capsys: pytest.CaptureFixture[str]) -> None:
     fill(client)
-    heartbeat(client, "new-1", schema=2)
+    heartbeat(client, "new-1", schema=schema.CURRENT)
     heartbeat(client, "old-1")
     client.zadd("workers", {"dead-1": 1})
     with pytest.raises(schema.FormerWorkersError, match="old-1"):
@@ -249,7 +249,7 @@ def test_a_newer_store_is_refused_with_a_sentence(
         with pytest.raises(SystemExit) as ended:
             refused(client)
         assert ended.value.code == CONFIG_ERROR
-        assert "The store has schema 3, this release knows 2" in capsys.readouterr().err
+        assert "The store has schema 4, this release knows 3" in capsys.readouterr().err
     assert client.keys() == [schema.KEY]
 
 
@@ -277,9 +277,10 @@ def test_a_worker_waits_for_a_redis_that_is_away(client: redis.Redis, caplog: py
     [
         (None, True, 3, "to do: schema 2, the call list becomes a hash"),
         ("1", False, 3, "to do: schema 2"),
-        ("2", False, 0, "schema 2: nothing to do"),
-        (None, False, 0, "schema 2: nothing to do"),
-        ("3", False, 78, "The store has schema 3"),
+        ("2", False, 3, "to do: schema 3, what patients write"),
+        ("3", False, 0, "schema 3: nothing to do"),
+        (None, False, 0, "schema 3: nothing to do"),
+        ("4", False, 78, "The store has schema 4"),
     ],
 )
 def test_check_says_what_is_to_be_done_and_changes_nothing(
