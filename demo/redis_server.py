@@ -61,7 +61,13 @@ class RedisServer:
         command += ["--appendonly", "yes", "--appendfsync", self.fsync, "--maxmemory-policy", "noeviction"]
         command += ["--save", "", "--daemonize", "no", "--protected-mode", "yes", "--loglevel", "warning"]
         with (self.folder / "redis.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                restore_signals=False,  # a file that may not grow is an error of its write, as a full disk is
+            )
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

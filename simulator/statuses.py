@@ -11,7 +11,7 @@ from simulator.faults import Fault
 from simulator.incoming import contact_of
 from simulator.meta_errors import MetaError
 from simulator.people import Patient
-from simulator.webhooks import encode, envelope
+from simulator.webhooks import Result, encode, envelope
 from simulator.world import World
 
 Json = dict[str, Any]
@@ -44,10 +44,17 @@ def build_status(
 
 
 def send_status(world: World, message: Message, status: str, code: int | None = None) -> None:
-    """Record a status on the message and post it."""
-    change = _record(world, message, status, code)
-    if change is not None:
-        world.webhooks.send_change(message.patient, change, lambda _: None)
+    """Record a status on the message and post it; when it is answered 200 is noted beside it."""
+    recorded = _record(world, message, status, code)
+    if recorded is None:
+        return
+    change, entry = recorded
+
+    def heard(result: Result) -> None:
+        if result.ok:
+            entry["acknowledged_at"] = world.clock.now().isoformat()
+
+    world.webhooks.send_change(message.patient, change, heard)
 
 
 def climb(world: World, message: Message, patient: Patient, fault: Fault | None) -> None:
@@ -59,10 +66,13 @@ def climb(world: World, message: Message, patient: Patient, fault: Fault | None)
     if mode == "none":
         return
     if mode == "before_answer":
-        change = _record(world, message, "sent", None)
-        if change is not None:
+        recorded = _record(world, message, "sent", None)
+        if recorded is not None:
+            change, entry = recorded
             try:
-                world.webhooks.post_now(encode(envelope(world.options.account_id, [change])))
+                answer = world.webhooks.post_now(encode(envelope(world.options.account_id, [change])))
+                if answer.status_code == 200:
+                    entry["acknowledged_at"] = world.clock.now().isoformat()
             except requests.RequestException:
                 world.changes.bump()  # the webhook is down; Meta would try again, the next statuses tell the same
     rules = world.rules
@@ -94,14 +104,16 @@ def _later(world: World, message: Message, status: str, delay_s: float, code: in
     world.timers.after(delay_s, lambda: send_status(world, message, status, code))
 
 
-def _record(world: World, message: Message, status: str, code: int | None) -> Json | None:
+def _record(world: World, message: Message, status: str, code: int | None) -> tuple[Json, Json] | None:
     with world.changes:
         patient = world.people.get(message.patient)
         if patient is None:  # a reset came in between
             return None
         now = world.clock.now()
         entry: Json = {"status": status, "at": now.isoformat()}
-        message.statuses.append(entry | ({"code": code or 131000} if status == "failed" else {}))
+        if status == "failed":
+            entry["code"] = code or 131000
+        message.statuses.append(entry)
         change = build_status(message, patient, status, int(now.timestamp()), world.metadata, code)
     world.changes.bump()
-    return change
+    return change, entry

@@ -109,3 +109,12 @@ def test_any_status_can_be_sent_by_hand(world: World, hook: Hook) -> None:
     world.control("statuses", {"wamid": wamid, "status": "played", "repeat": 2})
     world.settle()
     assert [status["status"] for status in hook.statuses()] == ["played", "played"]
+
+
+def test_a_status_says_when_the_webhook_acknowledged_it(world: World, hook: Hook) -> None:
+    hook.answers = [503]
+    wamid = world.say().json()["messages"][0]["id"]
+    world.settle()
+    statuses = world.control(f"messages/{wamid}")["statuses"]
+    assert len(hook.posts) > len(statuses)  # the first one had to be posted again
+    assert all(status["acknowledged_at"] >= status["at"] for status in statuses)
