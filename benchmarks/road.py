@@ -81,7 +81,7 @@ def our_round(
     """One round of the webhook with a worker; returns the load and the seconds from acceptance to triage."""
     client.flushall()
     port = free_port()
-    env = env | {"PORT": str(port)}
+    env = env | {"PORT": str(port), "SPOOL_DIR": str(folder / "spool")}
     web, worker = processes.webhook(env, folder), processes.worker(env, folder)
     prepared = [signed_request(port, SECRET, n, uuid.uuid4().hex[:8], 2000) for n in range(count)]
     with running(web, worker):

@@ -101,6 +101,8 @@ def main() -> int:
         if redis_server:
             redis_server.start()
         environment = demo_environment(redis_server.url if redis_server else os.environ["REDIS_URL"])
+        if "SPOOL_DIR" not in os.environ:
+            environment["SPOOL_DIR"] = str(folder / "spool")
         print("starting redis, webhook, worker, beat, flower and the simulator ...", flush=True)
         running = [
             processes.simulator(environment, logs),

@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     FLOWER_BASIC_AUTH: SecretStr | None = None  # user:password
     LOG_LEVEL: Annotated[str, NoDecode] = "INFO"
     LOG_DIR: Path | None = None  # logs are also kept there, rotated; none: stderr only
+    SPOOL_DIR: Path = Path("var/spool")  # where the webhook keeps bodies while Redis is away
+    SPOOL_MAX_MB: int = Field(default=256, ge=1)
     AUDIT_DAYS: int = Field(default=30, ge=1)  # how long it is known what became of a message; no text
     CANARY_MINUTES: float = Field(default=5, ge=0)  # how often a test message walks the road; 0 = off
     CANARY_URL: str = "http://127.0.0.1:8000"  # where workers reach the webhook process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from shared.settings import Settings
 for _name in Settings.model_fields:
     os.environ.pop(_name, None)
 os.environ["DEMO"] = "true"
+os.environ["SPOOL_DIR"] = tempfile.mkdtemp(prefix="spool-")  # never the folder of a demo that runs here
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import Any
 
 from shared import tracing
 from shared.settings import ProcessRole, load
+from shared.spool import Spool
 from shared.state import schema, store
 
 _settings = load(ProcessRole.WEBHOOK)
@@ -29,7 +30,8 @@ preload_app = False  # sockets and threads must not cross the fork
 
 
 def on_starting(server: Any) -> None:
-    """A store of a newer release is not touched: the process ends with a sentence."""
+    """Ends the process with a sentence on a spool that cannot be written, and on a store of a newer release."""
+    Spool.open_or_end(_settings)
     schema.refuse_newer(store.connect(_settings, max_connections=1))
 
 
@@ -44,6 +46,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     services = app.extensions.get("services") if app is not None and hasattr(app, "extensions") else None
     if services:
         services.watch.close()
+        services.replay.close()
         services.doorbell.close()
         services.metrics.close()
         tracing.close()

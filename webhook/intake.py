@@ -1,10 +1,14 @@
-"""From a signed body to inboxes and doorbells: returns only when every message is durably kept."""
+"""From signed bodies to inboxes and doorbells: returns only when every message is durably kept in Redis.
+
+Called by `webhook.keeper` for what Meta brings now, by `webhook.replay` for what waited on disk, and by POST /chat.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import logging
+import time
 import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,13 +25,16 @@ from shared.logs import bind
 from shared.messages import AccountNews, Identity, Message
 from shared.metrics import Metrics
 from shared.settings import Settings
+from shared.spool import Body
 from shared.state import addresses, inbox, outbox
+from shared.state.store import seal
 from webhook.doorbell import Doorbell
 from webhook.group import GroupWriter
 from webhook.news import effects
 from webhook.parsing import Parsed, parse
 
 UNREADABLE_KEPT = 100
+DOWN_S = 1.0  # a Redis that failed so lately is not asked: who waited behind the failure does not wait twice
 
 log = logging.getLogger(__name__)
 
@@ -45,30 +52,61 @@ class Intake:
         self._alerts = alerts
         self._key = settings.patient_id_key
         self._write = GroupWriter(self._accept)
+        self._failed_at = float("-inf")
+
+    @property
+    def redis_is_down(self) -> bool:
+        """Whether Redis failed a moment ago; the next request after that moment tries it again."""
+        return time.monotonic() - self._failed_at < DOWN_S
 
     def take(self, body: bytes) -> None:
-        """Accept everything in a signed webhook body.
+        """Accept everything in a signed webhook body that came now. Raises as `take_all`."""
+        self.take_all([Body(round(time.time() * 1000), body)])
+
+    def take_all(self, bodies: Sequence[Body], *, anew: bool = False) -> None:
+        """Accept everything in these signed bodies, in their order, in as few round trips as that allows.
+
+        Args:
+            bodies: oldest first.
+            anew: somebody has seen that Redis answers: forget that it failed a moment ago.
 
         Raises:
             redis.RedisError: nothing may be acknowledged; what was already accepted is recognised when it comes again.
         """
-        content = read_body(body)
-        if not isinstance(content, dict):
-            self._keep_unreadable(body, "not a JSON object")
-            return
-        parsed = parse(content, self._settings.WHATSAPP_PHONE_NUMBER_ID, self._key, datetime.now(UTC))
-        self._take_parsed(parsed, body)
+        if anew:
+            self._failed_at = float("-inf")
+        try:
+            run: list[tuple[Parsed, bytes]] = []
+            for body in bodies:
+                content = read_body(body.content)
+                if not isinstance(content, dict):
+                    self._keep_unreadable(body.content, "not a JSON object")
+                    continue
+                received_at = datetime.fromtimestamp(body.received_ms / 1000, UTC)
+                parsed = parse(content, self._settings.WHATSAPP_PHONE_NUMBER_ID, self._key, received_at)
+                if parsed.changes:  # after what was written under the old name, before what comes under the new one
+                    self._take_run(run)
+                    run = []
+                    self._change(parsed)
+                run.append((parsed, body.content))
+            self._take_run(run)
+        except redis.RedisError:
+            self._failed_at = time.monotonic()
+            raise
 
-    def _take_parsed(self, parsed: Parsed, body: bytes) -> None:
+    def _change(self, parsed: Parsed) -> None:
         for change in parsed.changes:
             before, after = candidate_ids(self._key, change.before), candidate_ids(self._key, change.after)
             addresses.apply_change(self._client, change, before, after)
-        self.accept(parsed.messages)
-        outbox.note_statuses(self._client, parsed.statuses)
-        for item in parsed.unreadable:
-            self._keep_unreadable(as_kept(item, body), "odd item")
-        for news in parsed.news:
-            self._note_news(news)
+
+    def _take_run(self, run: Sequence[tuple[Parsed, bytes]]) -> None:
+        self.accept([message for parsed, _ in run for message in parsed.messages])
+        outbox.note_statuses(self._client, [status for parsed, _ in run for status in parsed.statuses])
+        for parsed, body in run:
+            for item in parsed.unreadable:
+                self._keep_unreadable(as_kept(item, body), "odd item")
+            for news in parsed.news:
+                self._note_news(news)
 
     def _note_news(self, news: AccountNews) -> None:
         """Open or close what Meta's news are about; Meta may repeat them."""
@@ -96,16 +134,23 @@ class Intake:
         return patients
 
     def _accept(self, arrivals: Sequence[inbox.Arrival]) -> list[tuple[inbox.Accepted, str]]:
-        return inbox.accept(
-            self._client,
-            arrivals,
-            burst_ms=self._settings.BURST_WAIT_MS,
-            limit_per_minute=self._settings.RATE_LIMIT_PER_MINUTE,
-        )
+        if self.redis_is_down:
+            raise redis.ConnectionError("Redis failed a moment ago")
+        try:
+            return inbox.accept(
+                self._client,
+                arrivals,
+                burst_ms=self._settings.BURST_WAIT_MS,
+                limit_per_minute=self._settings.RATE_LIMIT_PER_MINUTE,
+            )
+        except redis.RedisError:
+            self._failed_at = time.monotonic()
+            raise
 
     def _keep_unreadable(self, body: bytes, why: str) -> None:
         """Keep what was signed but cannot be read, for replay after a fix; bounded."""
-        kept = {"at": datetime.now(UTC).isoformat(), "why": why, "zlib": base64.b64encode(zlib.compress(body)).decode()}
+        packed = seal(self._client, base64.b64encode(zlib.compress(body)).decode())
+        kept = {"at": datetime.now(UTC).isoformat(), "why": why, "zlib": packed}
         with self._client.pipeline(transaction=True) as pipe:
             pipe.lpush("unreadable", json.dumps(kept))
             pipe.ltrim("unreadable", 0, UNREADABLE_KEPT - 1)
@@ -121,7 +166,7 @@ def _traced(message: Message, spans: ExitStack) -> Message:
 
 
 def read_body(body: bytes) -> object:
-    """Decode JSON, also what orjson refuses but Python accepts (lone surrogates, NaN, stray bytes); None when hopeless."""
+    """Decode JSON, also what only Python accepts (lone surrogates, NaN, stray bytes); None when hopeless."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from shared.judgement import is_canary_late
 from shared.metrics import COUNTERS, GAUGES, HISTOGRAMS
+from shared.spool import Spool
 from shared.state import figures, health
 from shared.state.figures import Figures
 from webhook.status import judge
@@ -22,28 +24,31 @@ PREFIX = "assistant_"
 _HEALTH = {"ok": 1.0, "degraded": 0.5, "down": 0.0}
 
 
-def blueprint(client: redis.Redis) -> Blueprint:
-    """The route; it answers 503 when Redis cannot be reached."""
+def blueprint(client: redis.Redis, spool: Spool) -> Blueprint:
+    """The route; while Redis is away it shows the spool, and a health of 0."""
     routes = Blueprint("metrics", __name__)
     registry = CollectorRegistry(auto_describe=False)
-    registry._collector_to_names[_Page(client)] = []  # registered without asking it: Redis may be down now
+    registry._collector_to_names[_Page(client, spool)] = []  # registered without asking it: Redis may be down now
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        try:
-            return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-        except redis.RedisError:
-            return Response("# redis is unreachable\n", 503, mimetype="text/plain")
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
     return routes
 
 
 class _Page(Collector):
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, spool: Spool) -> None:
         self._client = client
+        self._spool = spool
 
     def collect(self) -> Iterator[Metric]:
-        seen = figures.read(self._client)
+        yield from spool_gauges(self._spool)
+        try:
+            seen = figures.read(self._client)
+        except redis.RedisError:
+            yield _one("health", 0)
+            return
         yield from system_gauges(seen)
         yield from worker_gauges(seen.facts)
         yield from _counters(seen.counted)
@@ -63,6 +68,15 @@ def _one(name: str, value: float | None) -> GaugeMetricFamily:
 
 def _by(label: str, name: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     return _gauge(name, {(key,): value for key, value in values.items()}, label)
+
+
+def spool_gauges(spool: Spool) -> Iterator[Metric]:
+    """What waits on this host's disk; the one thing to be seen while Redis is away."""
+    size = spool.size()
+    yield _one("spool_bodies", size.bodies)
+    yield _one("spool_bytes", size.bytes)
+    yield _one("spool_limit_bytes", spool.max_bytes)
+    yield _one("spool_age_seconds", size.age_s(time.time()))
 
 
 def system_gauges(seen: Figures) -> Iterator[Metric]:

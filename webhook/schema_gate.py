@@ -1,5 +1,7 @@
 """Keeps the webhook off a store of another shape: what its scripts would break on is answered 503; Meta sends it again.
 
+What goes to disk because Redis was away does not pass here: `webhook.replay` asks before it gives that to the store.
+
 Most older stores are served while a worker migrates them: only what the coming step changes under our scripts has to
 wait (`Migration.webhook_waits`). Once the store has the present shape, it is never asked again: no request pays for it.
 """
@@ -14,6 +16,7 @@ import redis
 from flask import Flask, Response, jsonify, request
 
 from shared.errors import UnreadableSecret
+from shared.spool import Spool
 from shared.state import reseal, schema
 from shared.state.store import Client
 
@@ -33,23 +36,25 @@ class Gate:
         self._seal(False)  # workers of the former release could not read it
         self._closed = ""
         self._asked_at = float("-inf")
+        self._failed_at = float("-inf")
         self._lock = threading.Lock()
 
     def closed(self) -> str:
         """Why nothing may be written now, or ""."""
         if self._present:
             return ""
-        with self._lock:
-            if not self._present and time.monotonic() - self._asked_at >= LOOK_S:
+        came = time.monotonic()
+        with self._lock:  # who waited here while somebody found Redis away does not look again
+            if not self._present and came - self._asked_at >= LOOK_S and came > self._failed_at:
                 self._look()
             return self._closed
 
-    def _look(self) -> None:
-        try:
     def _seal(self, on: bool) -> None:
         if isinstance(self._client, Client):
             self._client.seals = on
 
+    def _look(self) -> None:
+        try:
             found = schema.version(self._client)
             steps = schema.pending(found)
             waits = next((step for step in steps if step.webhook_waits(self._client)), None)
@@ -59,12 +64,13 @@ class Gate:
             why = str(error)
         except redis.RedisError:
             self._closed = ""  # the request itself finds out that Redis is away
+            self._failed_at = time.monotonic()
             return
         else:
             self._present = not steps
+            self._seal(self._present)
             why = _sentence(found, waits) if waits else ""
             if steps and not why and self._asked_at == float("-inf"):
-            self._seal(self._present)
                 log.info("the store is older and served: a worker will migrate it", extra={"schema": found})
         if why and why != self._closed:
             log.error("nothing is taken: %s", why)
@@ -80,13 +86,14 @@ def _sentence(found: int, step: schema.Migration) -> str:
     )
 
 
-def install(app: Flask, client: redis.Redis) -> None:
+def install(app: Flask, gate: Gate, spool: Spool) -> None:
     """Ask the gate before each request; the first answer is taken now."""
-    gate = Gate(client)
     gate.closed()
 
     @app.before_request
     def refuse() -> tuple[Response, int, dict[str, str]] | None:
+        if request.path == "/webhook/whatsapp" and spool.holds():
+            return None
         why = gate.closed()
         if not why or request.path in _ALWAYS_OPEN:
             return None

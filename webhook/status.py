@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import redis
 from flask import Blueprint, Response, jsonify
 
 from shared.judgement import is_canary_late, problems
+from shared.spool import Spool
 from shared.state import health
 
 
@@ -46,7 +48,30 @@ def _canary(facts: health.Facts) -> dict[str, Any] | None:
     return {"age_s": age_s, "period_s": facts.canary_period_s, "late": is_canary_late(facts)}
 
 
-def blueprint(client: redis.Redis) -> Blueprint:
+def spool_told(spool: Spool) -> dict[str, Any]:
+    """What waits on this host's disk for Redis."""
+    size = spool.size()
+    return {
+        "bodies": size.bodies,
+        "bytes": size.bytes,
+        "limit_bytes": spool.max_bytes,
+        "oldest_s": round(size.age_s(time.time()), 1),
+    }
+
+
+def _with_spool(told: dict[str, Any], spool: Spool) -> dict[str, Any]:
+    """Bodies on disk are acknowledged and not answered: worth a word, and no reason to take this process away."""
+    held = spool_told(spool)
+    told["spool"] = held
+    if held["bodies"]:
+        text = f"the spool holds {held['bodies']} webhook bodies, the oldest for {held['oldest_s']:.0f} s"
+        told["problems"] = [*told["problems"], text]
+        if told["status"] == "ok":
+            told["status"] = "degraded"
+    return told
+
+
+def blueprint(client: redis.Redis, spool: Spool) -> Blueprint:
     """Routes that tell operators and programs how the system is."""
     routes = Blueprint("status", __name__)
 
@@ -56,19 +81,22 @@ def blueprint(client: redis.Redis) -> Blueprint:
 
     @routes.get("/health/ready")
     def ready() -> tuple[Response, int]:
-        """What Meta's 200 needs: this process and Redis. No worker and no model is asked for."""
+        """What Meta's 200 needs: this process, and Redis or room on disk. No worker and no model is asked for."""
         try:
             client.ping()
         except redis.RedisError:
+            if spool.has_room():
+                return jsonify(status="degraded", redis="down"), 200
             return jsonify(status="down"), 503
         return jsonify(status="ok"), 200
 
     @routes.get("/health")
     def whole() -> tuple[Response, int]:
         try:
-            told = judge(health.look(client))
+            told = _with_spool(judge(health.look(client)), spool)
         except redis.RedisError:
-            return jsonify(status="down", problems=["redis is unreachable"], redis="down"), 503
+            told = {"status": "down", "problems": ["redis is unreachable"], "redis": "down"}
+            return jsonify(_with_spool(told, spool)), 503
         return jsonify(told), 503 if told["status"] == "down" else 200
 
     @routes.get("/model")

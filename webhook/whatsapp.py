@@ -11,12 +11,12 @@ import hmac
 import logging
 import time
 
-import redis
 from flask import Blueprint, Response, request
 
 from shared.metrics import Metrics
 from shared.settings import Settings
-from webhook.intake import Intake
+from shared.spool import SpoolError
+from webhook.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def is_signed(body: bytes, header: str | None, secrets: tuple[bytes, ...]) -> bo
     return any(matches)
 
 
-def blueprint(settings: Settings, intake: Intake, metrics: Metrics) -> Blueprint:
+def blueprint(settings: Settings, keeper: Keeper, metrics: Metrics) -> Blueprint:
     """Routes of Meta's webhook."""
     routes = Blueprint("whatsapp", __name__)
     token = settings.WHATSAPP_VERIFY_TOKEN.get_secret_value().encode() if settings.WHATSAPP_VERIFY_TOKEN else None
@@ -58,10 +58,10 @@ def blueprint(settings: Settings, intake: Intake, metrics: Metrics) -> Blueprint
             metrics.count("signatures_refused_total")
             return Response("bad signature", 401, mimetype="text/plain")
         try:
-            intake.take(body)
-        except redis.RedisError as error:
+            keeper.keep(body)
+        except SpoolError as error:
             metrics.count("acks_refused_total")
-            log.error("state store unavailable, Meta will send again", extra={"cause": type(error).__name__})
+            log.error("neither Redis nor the disk takes it, Meta will send again", extra={"cause": str(error)})
             return Response("try again", 503, mimetype="text/plain")
         metrics.observe("ack_seconds", time.perf_counter() - arrived)
         return Response(status=200)

@@ -112,7 +112,7 @@ def messages() -> list[timeseries.Panel]:
             "ops",
             (_rate("signatures_refused_total"), "firma falsa"),
             (_rate("bodies_unreadable_total"), "ilegible"),
-            (_rate("acks_refused_total"), "sin Redis"),
+            (_rate("acks_refused_total"), "sin Redis ni disco"),
             (_rate("rate_limit_failures_total"), "límite sin contar"),
             (_rate("doorbells_failed_total"), "timbre perdido"),
         ),
@@ -261,6 +261,14 @@ def stores() -> list[timeseries.Panel]:
             ("assistant_model_cache_bytes", "ocupado {{worker}}"),
             ("assistant_model_cache_free_bytes", "libre {{worker}}"),
         ),
+        lines(
+            "Guardado en disco mientras falta Redis",
+            "short",
+            ("assistant_spool_bodies", "esperan"),
+            ("assistant_spool_age_seconds", "el más antiguo (s)"),
+            ("assistant_spool_bytes / assistant_spool_limit_bytes * 100", "lleno (%)"),
+        ),
+        lines("Entra y sale de ese disco", "ops", (_rate("spooled_total", "outcome"), "{{outcome}}")),
     ]
 
 

@@ -44,7 +44,7 @@ KINDS: dict[str, Kind] = {
     # Conditions
     "redis_down": _condition(
         "Redis no responde",
-        "Revise el servidor de Redis y su disco; mientras tanto no se contesta a nadie y Meta repite los mensajes.",
+        "Revise el servidor de Redis y su disco; mientras tanto no se contesta y los mensajes esperan en el disco.",
     ),
     "broker_down": _condition(
         "El intermediario de tareas no responde",

@@ -53,6 +53,7 @@ class System:
             "LOG_LEVEL": "INFO",
             "CANARY_MINUTES": "0",
             "CANARY_URL": self.url,
+            "SPOOL_DIR": str(folder / "spool"),
             **settings,
         }
         self.running: list[Process] = []

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -53,7 +54,7 @@ def _keep_the_logging_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def app_settings(redis_server: RedisServer) -> Settings:
+def app_settings(redis_server: RedisServer, tmp_path: Path) -> Settings:
     return Settings(
         _env_file=None,
         DEMO=True,
@@ -63,6 +64,7 @@ def app_settings(redis_server: RedisServer) -> Settings:
         CHAT_API_KEY="chat-key",
         PATIENT_ID_KEY="test-key",
         LOG_LEVEL="ERROR",
+        SPOOL_DIR=tmp_path / "spool",
     )
 
 
@@ -79,6 +81,7 @@ def _every_application_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for services in built:
         services.watch.close()
+        services.replay.close()
         services.doorbell.close()
         services.metrics.close()
         services.client.close()

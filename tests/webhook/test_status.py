@@ -124,6 +124,8 @@ def test_metrics_are_prometheus_text(web: FlaskClient, client: redis.Redis) -> N
 
 def test_with_redis_down_every_route_says_so(app_settings: Settings) -> None:
     app = create_app(app_settings.model_copy(update={"REDIS_URL": None, "REDIS_PORT": 9}))
-    for path in ("/health", "/health/ready", "/model", "/metrics"):
+    for path in ("/health", "/model"):
         assert app.test_client().get(path).status_code == 503
     assert app.test_client().get("/health/live").status_code == 200
+    ready = app.test_client().get("/health/ready")
+    assert (ready.status_code, ready.json) == (200, {"status": "degraded", "redis": "down"})  # there is room on disk

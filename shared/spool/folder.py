@@ -1,0 +1,311 @@
+"""The folder of the spool, shared by all webhook processes of one host.
+
+Filled by `webhook.keeper`, emptied by `webhook.replay`.
+
+    bodies/   NAME files (`shared.spool.files`), replayed in the order of their names
+    aside/    what could not be read or replayed; moved back into bodies/ it is tried again; removed after eight days
+    new       the file being written
+    *.lock    write: held for each change, holds the last place and the bytes in use; replay: held while bodies are
+              replayed or erased; lead: held for life by the process that replays
+
+Locks are flock: the kernel gives them back when their holder dies. Bodies leave the folder only once Redis has them, so
+whoever finds it empty comes after all that was in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import struct
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from shared.cipher import Cipher
+from shared.settings import CONFIG_ERROR, Settings
+from shared.spool.files import Body, Size, name_of, on_disk, pack, read_name, unpack
+
+ASIDE_DAYS = 8  # as long as message ids are remembered: replayed later, a message might be answered twice
+_STATE = struct.Struct("<QQ")  # last place, bytes in use
+
+
+class SpoolError(Exception):
+    """Nothing could be kept, or the folder cannot be used; the text is a sentence."""
+
+
+class Spool:
+    """One per process; safe for threads and for several processes."""
+
+    def __init__(self, folder: Path, cipher: Cipher, max_bytes: int) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._cipher = cipher
+        self._bodies, self._aside = folder / "bodies", folder / "aside"
+        self._lead: int | None = None
+        self._refused_at = float("-inf")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Spool:
+        """Nothing is touched yet; see `open`."""
+        return cls(settings.SPOOL_DIR, Cipher.from_settings(settings), settings.SPOOL_MAX_MB * 1024 * 1024)
+
+    def open(self) -> Spool:
+        """Make the folder and try it out; what a power cut left of the figures is put right.
+
+        Raises:
+            SpoolError: it cannot be written.
+        """
+        try:
+            for folder in (self._bodies, self._aside):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._writing() as state:
+                last, _ = _read_state(state)
+                self._write_durably(self.folder / "new", b"")
+                (self.folder / "new").unlink()
+                places = [known[0] for name in os.listdir(self._bodies) if (known := read_name(name))]
+                _write_state(state, max([last, *places]), self.size().bytes)
+            self._forget_old()
+        except OSError as error:
+            raise SpoolError(
+                f"SPOOL_DIR: the folder {self.folder} cannot be written ({error.strerror}): "
+                "without it messages are lost while Redis is away."
+            ) from None
+        return self
+
+    @classmethod
+    def open_or_end(cls, settings: Settings) -> Spool:
+        """Open the spool of this host; end the process with code 78 and a sentence when it cannot be written."""
+        try:
+            return cls.from_settings(settings).open()
+        except SpoolError as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(CONFIG_ERROR) from None
+
+    def close(self) -> None:
+        """Let another process replay."""
+        if self._lead is not None:
+            os.close(self._lead)
+            self._lead = None
+
+    def holds(self) -> bool:
+        """Whether anything waits: then new bodies go behind it. Cheap enough for each request."""
+        try:
+            with os.scandir(self._bodies) as found:
+                return next(found, None) is not None
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # who cannot look must not overtake
+
+    def size(self) -> Size:
+        """How much lies there."""
+        files = bodies = used = 0
+        oldest: int | None = None
+        with contextlib.suppress(OSError), os.scandir(self._bodies) as found:
+            for entry in found:
+                with contextlib.suppress(FileNotFoundError):  # replayed this moment
+                    used += on_disk(entry.stat().st_size)
+                _, received_ms, n = read_name(entry.name) or (0, 0, 1)
+                files, bodies = files + 1, bodies + n
+                oldest = received_ms if oldest is None else min(oldest, received_ms or oldest)
+        return Size(files, bodies, used, oldest)
+
+    def has_room(self) -> bool:
+        """Whether a body would find room now; the disk itself is not asked."""
+        return self.size().bytes < self.max_bytes and not self.refused_lately(10.0)
+
+    def refused_lately(self, within_s: float) -> bool:
+        """Whether this process had to refuse a body in the last seconds: limit reached, or disk full."""
+        return time.monotonic() - self._refused_at < within_s
+
+    # Keeping
+
+    def put(self, bodies: Sequence[Body]) -> None:
+        """Keep bodies durably, in one file, behind all that is there: write, fsync, rename, fsync the folder.
+
+        Raises:
+            SpoolError: there is no room, or the disk refused; nothing may be acknowledged.
+        """
+        data = pack(bodies, self._cipher)
+        needed = on_disk(len(data))
+        try:
+            with self._writing() as state:
+                last, used = _read_state(state)
+                if used + needed > self.max_bytes:
+                    raise OSError(errno.EDQUOT, "SPOOL_MAX_MB is reached")
+                _write_state(state, last + 1, used + needed)  # before the rename: no place is ever given twice
+                try:
+                    self._place(data, self._bodies / name_of(last + 1, bodies))
+                except OSError:
+                    _write_state(state, last + 1, used)
+                    raise
+        except OSError as error:
+            self._refused_at = time.monotonic()
+            raise SpoolError(f"nothing can be kept: {error.strerror}") from None
+
+    # Replaying
+
+    def leads(self) -> bool:
+        """Whether this process is the one that replays; whoever asks first is, until it ends."""
+        if self._lead is None:
+            lock = os.open(self.folder / "lead.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lock)
+                return False
+            self._lead = lock
+        return True
+
+    @contextlib.contextmanager
+    def replaying(self, wait_s: float = 0) -> Iterator[bool]:
+        """Hold the right to take bodies out; False when somebody else has it and keeps it for `wait_s`."""
+        lock = os.open(self.folder / "replay.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            yield _locked_within(lock, wait_s)
+        finally:
+            os.close(lock)
+
+    def names(self) -> list[str]:
+        """The files that wait, oldest first."""
+        return sorted(os.listdir(self._bodies))
+
+    def read(self, name: str) -> tuple[Body, ...]:
+        """The bodies of a file; () when it is gone.
+
+        Raises:
+            UnreadableFile: see `set_aside`.
+        """
+        return self._read(self._bodies / name)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Forget files whose bodies are in Redis."""
+        with self._writing() as state:
+            freed = 0
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    freed += on_disk((self._bodies / name).stat().st_size)
+                    (self._bodies / name).unlink()
+            self._count_down(state, freed)
+
+    def set_aside(self, name: str) -> None:
+        """Move a file that cannot be read out of the way."""
+        with self._writing() as state, contextlib.suppress(FileNotFoundError):
+            size = (self._bodies / name).stat().st_size
+            (self._bodies / name).rename(self._aside / name)
+            self._count_down(state, on_disk(size))
+
+    def keep_aside(self, body: Body) -> None:
+        """Keep a body that cannot be replayed, in a file of its own."""
+        with self._writing() as state:
+            last, used = _read_state(state)
+            _write_state(state, last + 1, used)
+            self._place(pack([body], self._cipher), self._aside / name_of(last + 1, [body]))
+
+    # Erasing
+
+    def paths(self) -> list[Path]:
+        """All files, also those set aside."""
+        return sorted([*self._bodies.iterdir(), *self._aside.iterdir()])
+
+    def read_path(self, path: Path) -> tuple[Body, ...]:
+        """As `read`, for one of `paths`."""
+        return self._read(path)
+
+    def rewrite(self, path: Path, bodies: Sequence[Body]) -> None:
+        """Put these bodies in the place of a file's own; none: the file goes. Only while `replaying`."""
+        with self._writing() as state:
+            before = on_disk(path.stat().st_size)
+            if bodies:
+                data = pack(bodies, self._cipher)
+                self._place(data, path)
+                place, _, _ = read_name(path.name) or (0, 0, 0)
+                path.rename(path.parent / name_of(place, bodies))
+                before -= on_disk(len(data))
+            else:
+                path.unlink()
+            self._sync(path.parent)
+            if path.parent == self._bodies:
+                self._count_down(state, before)
+
+    # What lies beneath
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[int]:
+        """Hold the lock of all changes; gives the file that keeps the state."""
+        lock = os.open(self.folder / "write.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield lock
+        finally:
+            os.close(lock)
+
+    def _place(self, data: bytes, path: Path) -> None:
+        """Only with the lock held: `new` is one name for all."""
+        new = self.folder / "new"
+        try:
+            self._write_durably(new, data)
+            new.rename(path)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        self._sync(path.parent)
+
+    def _write_durably(self, path: Path, data: bytes) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(fd, data[written:])
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _sync(self, folder: Path) -> None:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _read(self, path: Path) -> tuple[Body, ...]:
+        try:
+            return unpack(path.read_bytes(), self._cipher)
+        except FileNotFoundError:
+            return ()
+
+    def _count_down(self, state: int, freed: int) -> None:
+        last, used = _read_state(state)
+        _write_state(state, last, max(0, used - freed) if self.holds() else 0)
+
+    def _forget_old(self) -> None:
+        for path in self._aside.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > ASIDE_DAYS * 86400:
+                    path.unlink()
+
+
+def _read_state(fd: int) -> tuple[int, int]:
+    data = os.pread(fd, _STATE.size, 0)
+    last, used = _STATE.unpack(data) if len(data) == _STATE.size else (0, 0)
+    return last, used
+
+
+def _write_state(fd: int, last: int, used: int) -> None:
+    os.pwrite(fd, _STATE.pack(last, used), 0)
+
+
+def _locked_within(lock: int, wait_s: float) -> bool:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
