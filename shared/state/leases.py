@@ -17,6 +17,7 @@ for i, key in ipairs(KEYS) do
 end
 return 1
 """
+_GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
 class Leases:
@@ -56,6 +57,14 @@ class Leases:
         """Stop renewing; the scripts that end a turn have deleted the key."""
         with self._lock:
             self._held.pop(f"lease:{name}", None)
+
+    def give_back(self, name: str) -> None:
+        """Let somebody else take it at once; nothing happens to one that is not ours any more."""
+        key = f"lease:{name}"
+        with self._lock:
+            token = self._held.pop(key, None)
+        if token is not None:
+            self._client.eval(_GIVE_BACK, 1, key, token)
 
     def renew(self) -> None:
         with self._lock:

@@ -50,7 +50,6 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2])
 return 1
 """
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +163,8 @@ def migrate(
                 if steps and _do(client, steps[0], token, tell, wait_s):
                     done.append(steps[0])
             finally:
-                leases.forget(LEASE)
                 with contextlib.suppress(redis.RedisError):  # it runs out by itself
-                    client.eval(_RELEASE, 1, f"lease:{LEASE}", token)
+                    leases.give_back(LEASE)
     finally:
         leases.close()
     return done
