@@ -101,7 +101,9 @@ class Intake:
 
     def _take_run(self, run: Sequence[tuple[Parsed, bytes]]) -> None:
         self.accept([message for parsed, _ in run for message in parsed.messages])
-        outbox.note_statuses(self._client, [status for parsed, _ in run for status in parsed.statuses])
+        if statuses := [status for parsed, _ in run for status in parsed.statuses]:
+            outbox.note_statuses(self._client, statuses)
+            reached(Step.STATUSES_NOTED)
         for parsed, body in run:
             for item in parsed.unreadable:
                 self._keep_unreadable(as_kept(item, body), "odd item")
@@ -131,6 +133,7 @@ class Intake:
                 log.info("message accepted", extra={"outcome": outcome.name.lower(), "kind": arrival.message.kind})
         patients = [patient for _, patient in accepted]
         self._doorbell.ring(patients)  # a duplicate rings too: the first bell may have been lost
+        reached(Step.RUNG)
         return patients
 
     def _accept(self, arrivals: Sequence[inbox.Arrival]) -> list[tuple[inbox.Accepted, str]]:

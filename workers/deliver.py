@@ -60,6 +60,7 @@ def _deliver(services: Services, patient: str, lane: str) -> None:
     token = services.leases.take(name)
     if token is None:
         return
+    reached(Step.LANE_LEASED)
     try:
         with bind(patient=patient):
             for _ in range(DELIVERIES_PER_RING):

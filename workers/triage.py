@@ -110,6 +110,7 @@ def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) 
         log.warning("danger sign", extra={"category": danger.category, "urgency": danger.level, "staff_told": told})
         if queued and not to_chat:
             services.ring(TaskName.DELIVER_OUTBOX, patient, "urgent")
+        reached(Step.ALARM_RUNG)
 
 
 def staff_reference(services: Services, patient: str) -> str:

@@ -12,6 +12,7 @@ import ssl
 import redis
 
 from shared import canary
+from shared.checkpoints import Step, reached
 from shared.settings import Settings
 from workers.report import mail, once
 from workers.report.history import history
@@ -49,7 +50,10 @@ class DailyReport:
         try:
             if once.left_in_sending(services.client, day):
                 services.alerts.incident(UNKNOWN, "a worker stopped while it sent the report")
-            return claim.take() and self._send(claim)
+            if not claim.take():
+                return False
+            reached(Step.REPORT_CLAIMED)
+            return self._send(claim)
         except redis.RedisError as error:
             log.warning("report not sent: redis is unreachable", extra={"cause": type(error).__name__})
         except Exception as error:
@@ -68,6 +72,7 @@ class DailyReport:
         def begin() -> None:
             if not claim.about_to_send():
                 raise MailNotSentError("another worker sends it")
+            reached(Step.REPORT_SENDING)
 
         try:
             refused = mail.send(settings, message, begin, self._tls)
@@ -78,6 +83,7 @@ class DailyReport:
             claim.unknown()
             services.alerts.incident(UNKNOWN, str(error))
             return False
+        reached(Step.REPORT_MAILED)
         claim.sent()
         log.info("daily report sent", extra={"day": claim.day.isoformat(), "refused_recipients": refused})
         if refused:
