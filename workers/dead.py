@@ -27,7 +27,6 @@ from shared.state.dead import Letter, Refusal
 from workers.canary import post_signed
 
 ALL = 10_000  # as many as are kept
-UNREADABLE = "unreadable"
 _SHOW_PROGRESS_AFTER_S = 1.0
 _REFUSALS = {
     Refusal.STATUS: "Meta took it and could not deliver; its text is not kept. Call the patient, or drop the letter",
@@ -64,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("ids", nargs="*", default=[], metavar="ID")
     which.add_argument("--all", action="store_true")
     commands.add_parser("drop", help="take letters off the list for good").add_argument("ids", nargs="+", metavar="ID")
-    bodies = commands.add_parser(UNREADABLE, help="webhook bodies that could not be read")
+    bodies = commands.add_parser(dead.UNREADABLE, help="webhook bodies that could not be read")
     bodies.add_argument("--replay", action="store_true", help="read them again with the present code")
     return parser
 
@@ -150,7 +149,7 @@ def _drop(client: redis.Redis, ids: Iterable[str]) -> int:
 
 
 def _list_bodies(client: redis.Redis, zone: tzinfo) -> int:
-    rows: Any = client.lrange(UNREADABLE, 0, -1)
+    rows: Any = client.lrange(dead.UNREADABLE, 0, -1)
     for raw in rows:
         kept = read_body(raw, store.cipher_of(client))
         when = _local(kept[1], zone) if kept else "-"
@@ -169,7 +168,7 @@ def _replay_bodies(client: redis.Redis, settings: Settings) -> int:
     if not settings.app_secrets:
         print("WHATSAPP_APP_SECRET is not set: a body cannot be signed", file=sys.stderr)
         return 2
-    rows: Any = client.lrange(UNREADABLE, 0, -1)
+    rows: Any = client.lrange(dead.UNREADABLE, 0, -1)
     before, taken = len(rows), 0
     for raw in _watched(list(reversed(rows)), "bodies"):
         kept = read_body(raw, store.cipher_of(client))
@@ -179,9 +178,9 @@ def _replay_bodies(client: redis.Redis, settings: Settings) -> int:
         if not answer.ok:
             print(f"the webhook answered {answer.status_code}: stopped", file=sys.stderr)
             break
-        client.lrem(UNREADABLE, -1, raw)
+        client.lrem(dead.UNREADABLE, -1, raw)
         taken += 1
-    left = client.llen(UNREADABLE)
+    left = client.llen(dead.UNREADABLE)
     print(f"{taken} of {before} posted, {left} unreadable now")
     return 0 if left == 0 else 1
 

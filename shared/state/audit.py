@@ -94,7 +94,7 @@ def read(client: redis.Redis, since: datetime | str, until: datetime | None = No
 def trim(client: redis.Redis, days: int, now: datetime) -> int:
     """Forget what is older than AUDIT_DAYS; returns how many events went."""
     oldest = _ms(now) - days * 86_400_000
-    return int(client.xtrim(KEY, minid=str(oldest), approximate=True))
+    return int(client.xtrim(KEY, minid=str(oldest), approximate=False))
 
 
 def _record(position: str, fields: dict[str, str]) -> Record:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -26,6 +26,8 @@ from shared.state.outbox import REMEMBER_S
 from shared.state.store import Value, cipher_of, script
 
 KEY = "dead"
+UNREADABLE = "unreadable"  # webhook bodies; written by `webhook.intake`
+KEEP = timedelta(days=90)  # the patient's address is forgotten by then
 _CHUNK = 500
 
 
@@ -100,6 +102,28 @@ def drop(client: redis.Redis, letter_id: str, by: str) -> bool:
     ids = " ".join((*letter.messages, letter.delivery)).strip()
     detail = json.dumps({"why": "dead letter dropped", "by": by, "letter": letter.id})
     return bool(script("drop_letter")(client, [KEY], [letter.raw, letter.patient, ids, detail]))
+
+
+def forget_old(client: redis.Redis, now: datetime) -> int:
+    """Drop letters and unreadable bodies older than KEEP; returns how many went. Text is not kept for ever."""
+    gone = 0
+    for key in (KEY, UNREADABLE):
+        while True:  # the oldest stand last
+            rows: Any = client.lrange(key, -_CHUNK, -1)
+            old = [raw for raw in rows if (at := _written_at(raw)) is not None and at < now - KEEP]
+            for raw in old:
+                gone += int(client.lrem(key, -1, raw))
+            if len(old) < _CHUNK:
+                break
+    return gone
+
+
+def _written_at(raw: str) -> datetime | None:
+    try:
+        at = _time(json.loads(raw).get("at"))
+    except (ValueError, AttributeError):
+        return None
+    return at if at and at.tzinfo else None
 
 
 def read_letter(raw: str, cipher: Cipher = CLEAR) -> Letter:

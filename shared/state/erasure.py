@@ -194,10 +194,10 @@ def _lists(client: redis.Redis, person: Person, found: Found, messages: set[str]
         if letter.patient in person.ids:
             messages.update(letter.messages)
             found.add("dead", 1, ["LREM", dead.KEY, "1", letter.raw])
-    bodies: Any = client.lrange("unreadable", 0, -1)
+    bodies: Any = client.lrange(dead.UNREADABLE, 0, -1)
     for raw in bodies:
         if _names(client, raw, person.address):
-            found.add("dead", 1, ["LREM", "unreadable", "1", raw])
+            found.add("dead", 1, ["LREM", dead.UNREADABLE, "1", raw])
 
 
 def _patient_of_line(line: str) -> str:

@@ -16,6 +16,7 @@ from demo import processes
 from shared.identity import patient_id
 from tests.processes.system import PATIENT_ID_KEY, System, started, texts
 from tests.shared.state.dump import everything, where
+from tests.shared.state.retention import faults
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
@@ -66,6 +67,8 @@ def test_a_copy_of_the_store_says_nothing_of_a_patient_and_erasing_leaves_no_tra
         patient = patient_id(PATIENT_ID_KEY.encode(), NUMBER)
         assert {f"address:{patient}", f"conversation:{patient}", "unreadable", "encrypted"} <= set(kept)
         assert not [text for text in kept.values() if "wamid" in text]
+
+        assert faults(system.store) == []
 
         written = b"".join(path.read_bytes() for path in tmp_path.glob("redis/**/*.aof"))
         assert b"evalsha" in written.lower() or b"rpush" in written.lower()

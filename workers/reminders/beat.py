@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from shared.checkpoints import Step, reached
 from shared.conversation import Appointment
 from shared.errors import AssistantError
-from shared.state import audit, reminders
+from shared.state import audit, dead, reminders
 from shared.state.reminders import Claim
 from workers.reminders.compose import call_line, compose
 from workers.reminders.plan import MISSED_AFTER_DAYS, Planned, Rules, plan, plan_missed
@@ -45,10 +45,11 @@ def remind(services: Services) -> int:
 
 
 def follow_up(services: Services) -> None:
-    """What Beat rings every ten minutes: reminders that did not arrive go on the call list, old audit goes away."""
+    """What Beat rings every ten minutes: reminders that did not arrive go on the call list, what is old goes away."""
     while reminders.call_about_unconfirmed(services.client):
         pass
     audit.trim(services.client, services.settings.AUDIT_DAYS, services.now())
+    dead.forget_old(services.client, services.now())
     if services.client.exists(AGAIN_KEY):
         remind(services)
 
