@@ -63,6 +63,7 @@ train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on
 	@$(BIN)/python -m training.ngrams
 	@$(BIN)/python -m training.calibrate
 	@$(BIN)/python -m training.train
+	@$(BIN)/python -m training.drafts
 
 evaluate: $(VENV)/.installed ## measure the bundled model on the held-out split, or on FILE=gold.jsonl
 	@$(BIN)/python -m training.evaluate $(if $(FILE),--file $(FILE))
