@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from shared import tracing
 from shared.celery_app import TaskName
@@ -37,40 +38,59 @@ WAITS_S = (2, 10, 30, 60)  # before the next try; the last one repeats
 LONGEST_BURST = 8  # quiet times, as in accept.lua
 
 
-def drain(services: Services, patient: str) -> None:
-    """Answer what this patient wrote; leave at once if another worker does it already."""
+class TurnEnd(NamedTuple):
+    """How a turn ended."""
+
+    goes_on: bool  # more lies in the inbox; False too when the patient has to wait or belongs to another worker
+    replied: bool  # a reply lies in the outbox for which nobody was rung yet
+
+
+WAITS = TurnEnd(goes_on=False, replied=False)
+
+
+def drain(services: Services, patient: str) -> bool:
+    """Answer what this patient wrote; leave at once if another worker does it already.
+
+    Returns:
+        True when a reply lies in the outbox, to be delivered now: the caller does it, so that no bell need be rung.
+    """
     if services.stopping.is_set() or not services.turns.take():
         services.client.zadd("waiting", {patient: _in_ms(services, BUSY_MS)}, xx=True)
-        return
+        return False
     try:
         token = services.leases.take(patient)
         if token is None:
-            return
+            return False
         try:
             with bind(patient=patient):
-                _drain_with_lease(services, patient, token)
+                return _drain_with_lease(services, patient, token)
         finally:
             services.leases.forget(patient)
     finally:
         services.turns.leave()
 
 
-def _drain_with_lease(services: Services, patient: str, token: str) -> None:
+def _drain_with_lease(services: Services, patient: str, token: str) -> bool:
     reached(Step.LEASED)
+    end = WAITS
     for _ in range(TURNS_PER_DRAIN):
         desk = turns.read_desk(services.client, patient, at_most=MESSAGES_PER_TURN)
         if not desk.entries:
             break
         if wait_ms := max(desk.delay_ms, quiet_in_ms(services, desk.entries)):
             turns.release(services.client, patient, token, wait_ms)
-            return
-        if not _one_turn(services, patient, token, desk) or services.stopping.is_set():
+            return end.replied
+        if end.replied:
+            services.ring(TaskName.DELIVER_OUTBOX, patient, "normal")  # it need not wait for the next turn
+        end = _one_turn(services, patient, token, desk)
+        if not end.goes_on or services.stopping.is_set():
             break
     turns.release(services.client, patient, token, 0)
+    return end.replied
 
 
-def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
-    """Answer the first turn on the desk; False when the patient has to wait or belongs to another worker."""
+def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> TurnEnd:
+    """Answer the first turn on the desk."""
     entries = next_turn(desk.entries)
     ids = [entry.message.id for entry in entries]
     head = entries[0].message
@@ -86,12 +106,12 @@ def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
         try:
             commit = answer(services, patient, entries, desk)
             with tracing.span("commit"):
-                result, _ = turns.commit(services.client, patient, token, commit)
+                result, left = turns.commit(services.client, patient, token, commit)
         except ModelUnavailable:
             if not told:
                 _note_waiting(services, patient, ids, "model", MODEL_POLL_MS / 1000)
             turns.release(services.client, patient, token, MODEL_POLL_MS)  # loading: look again soon
-            return False
+            return WAITS
         except AssistantError as error:
             return _failed(services, patient, token, entries, error)
         except Exception as error:
@@ -102,13 +122,11 @@ def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> bool:
         if result is CommitResult.LEASE_LOST:
             services.metrics.count("leases_lost_total")
             log.warning("lease lost, another worker has this patient")
-            return False
+            return WAITS
         log.info("turn committed", extra={"replies": len(commit.outgoing)})
-        if any(out.answer_to is None for out in commit.outgoing):
-            services.ring(TaskName.DELIVER_OUTBOX, patient, "normal")
         ended = turn_ready_at(services, entries)
         services.metrics.observe("turn_seconds", max(0.0, (services.now() - ended).total_seconds()))
-        return True
+        return TurnEnd(goes_on=left > 0, replied=any(out.answer_to is None for out in commit.outgoing))
 
 
 def next_turn(entries: Sequence[Entry]) -> list[Entry]:
@@ -146,8 +164,8 @@ def turn_ready_at(services: Services, turn: Sequence[Entry]) -> datetime:
     return min(turn[-1].received_at + quiet, max(turn[-1].received_at, turn[0].received_at + LONGEST_BURST * quiet))
 
 
-def _failed(services: Services, patient: str, token: str, entries: Sequence[Entry], error: Exception) -> bool:
-    """Wait and try again, or give the turn up. False: the patient waits now."""
+def _failed(services: Services, patient: str, token: str, entries: Sequence[Entry], error: Exception) -> TurnEnd:
+    """Wait and try again, or give the turn up."""
     head = entries[0].message
     partner_down = isinstance(error, AssistantError) and error.retry and getattr(error, "partner_down", True)
     own, partner = turns.count_failure(services.client, head.id, own=not partner_down)
@@ -156,14 +174,14 @@ def _failed(services: Services, patient: str, token: str, entries: Sequence[Entr
     refused = isinstance(error, AssistantError) and not error.retry
     if own >= TRIES or expired or refused:
         _give_up(services, patient, token, entries, type(error).__name__, can_speak=not expired)
-        return True
+        return TurnEnd(goes_on=True, replied=False)
     tries = partner if partner_down else own
     wait_s = getattr(error, "after_s", None) if isinstance(error, RetryLater) else None
     wait_s = wait_s if wait_s is not None else WAITS_S[min(tries, len(WAITS_S)) - 1]
     log.warning("turn will be tried again", extra={"cause": type(error).__name__, "tries": tries, "wait_s": wait_s})
     _note_waiting(services, patient, [e.message.id for e in entries], type(error).__name__, wait_s)
     turns.postpone(services.client, patient, token, round(wait_s * 1000), as_delay=True)
-    return False
+    return WAITS
 
 
 def _give_up(

@@ -30,7 +30,8 @@ def register(app: Celery, services: Services, vitals: Vitals) -> None:
     @app.task(name=TaskName.DRAIN_INBOX)
     def ring_drain(patient: str) -> None:
         vitals.consumed_at = time.monotonic()
-        drain(services, patient)
+        if drain(services, patient):
+            deliver(services, patient, "normal")
 
     @app.task(name=TaskName.DELIVER_OUTBOX)
     def ring_deliver(patient: str, lane: str) -> None:

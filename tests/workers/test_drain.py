@@ -13,6 +13,7 @@ from shared.errors import BadCredentials, OutcomeUnknown, RetryLater
 from shared.messages import Channel, MessageKind
 from shared.state import audit
 from tests.workers.fakes import Clinic
+from workers.drain import drain
 
 
 def test_a_burst_is_one_turn_with_one_reply_that_covers_it(clinic: Clinic) -> None:
@@ -304,3 +305,19 @@ def test_leaving_is_confirmed_although_a_person_has_the_patient(clinic: Clinic) 
     clinic.says("BAJA")
     assert "ya no le enviaremos" in clinic.answered()[-1]
     assert clinic.client.exists(f"optout:{clinic.patient}")
+
+
+def test_the_thread_that_answered_delivers_and_no_bell_is_rung_for_it(clinic: Clinic) -> None:
+    clinic.says("hola")
+    assert drain(clinic.services, clinic.patient) is True
+    assert clinic.bells.of(TaskName.DELIVER_OUTBOX) == []
+    assert clinic.client.zscore("outgoing", f"{clinic.patient}:normal") is not None  # should the thread die now
+    assert drain(clinic.services, clinic.patient) is False
+
+
+def test_a_reply_does_not_wait_for_the_turn_after_it(clinic: Clinic) -> None:
+    clinic.says("hola")
+    clinic.says("Mi cita", kind=MessageKind.CHOICE, choice_id="go:mi_cita")
+    assert drain(clinic.services, clinic.patient) is True
+    assert len(clinic.bells.of(TaskName.DELIVER_OUTBOX)) == 1
+    assert clinic.left() == 0
