@@ -23,7 +23,9 @@ PROMPT_TOKENS = ("<SYS>", "</SYS>", "<DATA>", "</DATA>", "<USER>", "<ASSISTANT>"
 END_OF_TEXT = "<|endoftext|>"
 
 # Anything that looks like one of our control tokens, whoever wrote it: <SYS>, </data>, <|endoftext|>, <i:...>, <rsp>.
-_CONTROL = re.compile(r"<\s*(?:\|[^<>|]{0,40}\||/?\s*(?:sys|data|user|assistant|rsp|[a-z]:[^<>]{0,40}))\s*>\s*:?", re.I)
+_CONTROL = re.compile(r"<\s*(?:\|[^<>|]{0,40}\||(?:/\s*)?(?:sys|data|user|assistant|rsp|[a-z]:[^<>]{0,40}))\s*>\s*:?", re.I)
+
+_NESTED = 5
 
 _STATUS_WORDS = {
     "scheduled": "Programado",
@@ -36,10 +38,15 @@ _STATUS_WORDS = {
 def strip_control(text: str) -> str:
     """Remove control tokens from text that a patient or the backend wrote; whitespace becomes single spaces.
 
-    Repeats until nothing is left to remove, so that `<<USER>USER>` does not leave a token behind.
+    Repeats until nothing is left to remove, so that `<<USER>USER>` does not leave a token behind. Nobody nests them by
+    accident: a text with more than a few within each other loses all its `<`.
     """
-    while (cleaned := _CONTROL.sub(" ", text)) != text:
+    for _ in range(_NESTED):
+        if (cleaned := _CONTROL.sub(" ", text)) == text:
+            break
         text = cleaned
+    else:
+        text = text.replace("<", " ")
     return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())
 
 

@@ -31,7 +31,7 @@ _CENTRE = {
 CERTAIN = 0.8  # strength of the rules
 # Where another request begins: after a mark, or with the words by which patients change the subject.
 _SENTENCE_END = re.compile(
-    r"(?<=[?!.;\n])\s+|\n+|,?\s*\b(?:y\s+)?(?:otra\s+cos(?:a|ita)|una\s+(?:pregunt|consult)(?:a|ita)|"
+    r"(?<=[?!.;\n])\s+|\n+|(?:,\s*|(?<!\s)\s+|)\b(?:y\s+)?(?:otra\s+cos(?:a|ita)|una\s+(?:pregunt|consult)(?:a|ita)|"
     r"tambi[eé]n\s+(?:quer[ií]a|quiero|quisiera|dig|d[ií]g)\w*|tambi[eé]n(?=\s+(?:si|que|qué|cuánto|cuanto)\b))\b[,:]?\s*",
     re.IGNORECASE,
 )

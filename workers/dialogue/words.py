@@ -212,7 +212,7 @@ def name_in(text: str) -> str | None:
     if (
         not 1 <= len(parts) <= 6
         or len(bare) > 60
-        or not all(re.fullmatch(r"[^\W\d_]+['´]?[^\W\d_]*", p) for p in parts)
+        or not all(re.fullmatch(r"[^\W\d_]+(?:['´][^\W\d_]*)?", p) for p in parts)
     ):
         return None
     if {p.lower() for p in parts} & _NOT_A_NAME:

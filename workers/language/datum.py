@@ -42,7 +42,7 @@ _ONLY_TIMES = re.compile(
     r"\b(?:lunes|martes|miercoles|jueves|viernes|sabado|domingo|enero|febrero|marzo|abril|mayo|"
     r"junio|julio|agosto|septiembre|octubre|noviembre|diciembre)\b|\d/\d|\bdia \d"
 )
-_REASON_ONLY = re.compile(r"(?:(?:es|si|,|seria) )*(?:para|por) (?:\w+ ?){1,4}")
+_REASON_ONLY = re.compile(r"(?:(?:es|si|,|seria) )*(?:para|por) \w+(?: \w+){0,3} ?")
 _REF = re.compile(r"\b(?:c(?: \.)? ?c|codigo|cod|ref|referencia|cita|ficha|numero|nro|es|mi|la|de)\b|\d{1,4}|[.,\-?]")
 
 

@@ -43,7 +43,7 @@ CHANGE = re.compile(
 _VISIT = r"(?:cita|consulta|ficha|control|turno|hora|reserva|cupo|atencion|revision|la|el|lo)"
 _ARTICLES = r"(?:(?:el|la|las|este|esta|dia|proximo|mismo|de|del)\s)*"
 _OLD_BEFORE = re.compile(
-    rf"(?:(?:en vez|envez|en ves|enves|en lugar) (?:de|del)(?: (?:ir|mi|la|{_VISIT}))* {_ARTICLES}"
+    rf"(?:(?:en vez|envez|en ves|enves|en lugar) (?:de|del)(?: (?:ir|mi|{_VISIT}))* {_ARTICLES}"
     rf"|{_VISIT}(?: medica| de control| de \w+)? (?:(?:del|de)(?: dia| este| la| las| el)* )+(?:a las )?"
     rf"|\bcc(?: -)? ?\d{{1,4}},? ,? ?"
     rf"|\b(?:mi|la|su) {_VISIT} (?:es|era|seria|esta|cae|cayo|toca) (?:(?:para|recien|justo) )*{_ARTICLES}"
@@ -67,14 +67,15 @@ _NEW_BEFORE = re.compile(
     r"habra|hay|tiene|tienen|venir|voy|ire|anot\w+|agend\w+)"
     r"(?:\s(?:el|la|las|este|esta|dia|proximo|del|de|a|para|mejor|tipo))*\s)$"
 )
+_CUE_CHARS = 200  # both end at the mention: what stands further away says nothing, and costs its square
 _NOT_AFTER = re.compile(
-    r"^\s*,?\s*(?:imposible|muy lejos|(?:ya )?no (?:puedo|voy|podre|podria|alcanzo|me|creo|va|estare|llego|ire|"
+    r"^\s*(?:,\s*)?(?:imposible|muy lejos|(?:ya )?no (?:puedo|voy|podre|podria|alcanzo|me|creo|va|estare|llego|ire|"
     r"podemos|tengo|hay|,|pued|es)"
     r"|(?:ya )?no\s*(?:$|[,.?])|no (?:mejor|sino)|se me)"
 )
 _BETTER_AFTER = re.compile(r"^\s*mejor\b")
 _BUSY_AFTER = re.compile(
-    r"^\s*,?\s*(?:(?:estoy|estare) (?:trabaj|ocupad|en el trabajo|de turno)|trabajo|tengo "
+    r"^\s*(?:,\s*)?(?:(?:estoy|estare) (?:trabaj|ocupad|en el trabajo|de turno)|trabajo|tengo "
     r"(?:trabajo|clases|que|reunion)"
     r"|viajo|salgo|entro a)"
 )
@@ -135,9 +136,7 @@ def _role(text: str, what: Day | Clock | Window, earlier: list[Mention]) -> Role
     begin = earlier[-1].end if earlier else 0
     before, after = text[begin : what.start], text[what.end :]
     own = text[what.start : what.end]
-    cue = before + (own.split("#")[0] if isinstance(what, Clock) else "")
-    if isinstance(what, Clock):
-        cue = before + (opening_words(own) or "")
+    cue = before[-_CUE_CHARS:] + (opening_words(own) if isinstance(what, Clock) else "")
     if _BUSY_AFTER.match(after):
         return Role.NEITHER
     if earlier and _BETTER_AFTER.match(after):

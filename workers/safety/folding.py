@@ -13,7 +13,7 @@ from dataclasses import dataclass
 _SOUNDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), sound)
     for pattern, sound in (
-        (r"l{2,}(?=[aeiou])", "y"),  # amarillo, amariyo
+        (r"(?<!l)l{2,}(?=[aeiou])", "y"),  # amarillo, amariyo
         (r"([a-z])\1+", r"\1"),  # elongations, and rr and ee with them
         (r"ch", "C"),
         (r"[hg]u(?=a)", "w"),  # huahua, guagua, wawa

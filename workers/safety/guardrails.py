@@ -30,7 +30,7 @@ _DISCLOSURE = re.compile(
     r"(?:otro|otra|el|la) paciente (?:anterior|que|se llama|tiene)|contrasena|token|base de datos)"
 )
 _PERSON = re.compile(
-    r"\b(?:soy|somos|le habla|habla|le saluda|te saluda|le atiende)\s+(?:el|la|un|una|su)?\s*"
+    r"\b(?:soy|somos|le habla|habla|le saluda|te saluda|le atiende)\s+(?:(?:el|la|un|una|su)\s*)?"
     r"(?:dr|dra|doctor\w*|medic[oa]s?|enfermer\w*|licenciad\w*|persona(?: real)?(?! con )|human[oa]s?|especialista)\b"
 )
 _FOREIGN_LIST = """

@@ -13,8 +13,8 @@ from workers.safety.invention import plain
 _INJECTION = re.compile(
     r"\b(?:ignor[ae]\w*|olvid[ae]\w*|omit[ae]\w*|desobede\w+|salt[ae]te|"
     r"descart[ae]\w*)\s+(?:\w+\s+){0,3}(?:instruccion\w*|reglas?|ordenes|indicaciones|prompt|restricciones)\b"
-    r"|\b(?:actua|comportate|responde|finge|haz|hazte)\s+(?:como si fueras|como si|como|ser|pasar por)\s+(?:un|"
-    r"una|el|la|mi|otro|otra)?\s*(?:\w+)"
+    r"|\b(?:actua|comportate|responde|finge|haz|hazte)\s+(?:como si fueras|como si|como|ser|pasar por)\s+(?:(?:un|"
+    r"una|el|la|mi|otro|otra)\s*)?(?:\w+)"
     r"|\b(?:ahora|desde ahora|a partir de ahora)\s+(?:tu\s+|vos\s+|usted\s+)?(?:eres|sos|es|seras)\s+(?:un|una|"
     r"mi|el|la|otro|otra|libre|dan)\b"
     r"|\b(?:muestra\w*|dime|decime|dame|revela\w*|repite|repeti|imprime|escribe|cual(?:es)? (?:es|son)|"
