@@ -1,4 +1,4 @@
-"""Reminders in real processes: sent once, answered in the normal dialogue, and not doubled by a kill at any step."""
+"""Reminders in real processes: sent once, and answered in the normal dialogue. Kills: test_kill_matrix.py."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 
 from shared.celery_app import QUEUE_OF_TASK, Role, TaskName, create_celery
-from shared.checkpoints import Step
 from shared.settings import Settings
 from tests.processes.system import System, started, texts
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
-
-DOOMED = (Step.REMINDERS_CLAIMED, Step.REMINDER_CHECKED, Step.CLAIMED, Step.POSTED, Step.MARKED_SENT)
 
 
 @pytest.fixture(scope="module")
@@ -64,31 +61,3 @@ def test_a_reminder_comes_once_and_its_answer_confirms_the_visit(system: System)
     system.wait_for(lambda: system.store.zcard("reminders") == 0)
     assert len(reminders_of(system, phone)) == 1
     worker.stop()
-
-
-@pytest.mark.parametrize("step", DOOMED, ids=str)
-def test_a_worker_killed_in_the_middle_doubles_nothing_and_loses_nothing(system: System, step: Step) -> None:
-    phone = f"+5917222{DOOMED.index(step):04}"
-    tomorrow(system, phone)
-    doomed = system.start_worker(f"doomed-{step}", CRASH_AT=step.value)
-    ring_remind(system)
-    system.wait_for(lambda: not doomed.is_running())
-    healthy = system.start_worker(f"healthy-{step}")
-    ring_remind(system)  # the ring of the dead worker is delivered again later: harmless, this one is enough
-
-    def told() -> list[dict[str, Any]]:
-        if system.store.zcard("reminders"):
-            # What was rung for the dead worker is rung again after a minute; the test need not wait for it.
-            for member in system.store.zrange("reminders", 0, -1):
-                system.store.zadd("reminders", {member: 0}, xx=True)
-            return []
-        return reminders_of(system, phone) or list(system.store.hgetall("calls"))
-
-    system.wait_for(told)
-    healthy.stop()
-    got, called = reminders_of(system, phone), system.store.hgetall("calls")
-    assert len(got) == (0 if step is Step.CLAIMED else 1)
-    # Marked as being sent when the power went: nobody knows, so it is never repeated and a person calls. A status of
-    # Meta tells what became of it, where one comes.
-    assert bool(called) == (step is Step.CLAIMED)
-    system.store.delete("calls")
