@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 N8N_DIR ?= var/n8n
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose test-n8n check deploy rollback doctor bench bench-reminders chaos train evaluate report lock clean
+.PHONY: help demo test test-compose test-n8n check deploy rollback doctor bench bench-reminders bench-spool chaos train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ bench-reminders: $(VENV)/.installed ## 10,000 reminders against Meta's limits, a
 
 chaos: $(VENV)/.installed ## everything that breaks in production, for half an hour, while patients write: ARGS="--seed 1"
 	@$(BIN)/python -m tests.chaos --messages-per-second 12 --out var/chaos.json $(ARGS)
+
+bench-spool: $(VENV)/.installed ## a minute without Redis, killed and hung, 83 messages a second (about 5 minutes)
+	@$(BIN)/python -m benchmarks.spool
 
 train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on this CPU, measure it (about an hour)
 	@$(BIN)/python -m training.cards

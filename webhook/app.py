@@ -27,7 +27,7 @@ from webhook.keeper import Keeper
 from webhook.replay import Replay
 
 MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta's bodies hold at most 3 MB
-REDIS_TIMEOUT_S = 0.4  # a hung Redis must cost Meta's request less than a second
+REDIS_TIMEOUT_S = 0.4  # a hung Redis must cost Meta's request less than a second; then it goes to disk
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Services:
 
 def build_services(settings: Settings) -> Services:
     """Open the pools and the spool, and start the threads of one gunicorn worker."""
-    client = store.connect(settings, timeout_s=REDIS_TIMEOUT_S)
+    client = store.connect(settings, timeout_s=REDIS_TIMEOUT_S, patient=False)
     metrics = Metrics(client)
     doorbell = Doorbell(create_celery(settings, Role.WEB), metrics)
     alerts = Alerts(settings, client=client)

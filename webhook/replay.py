@@ -75,7 +75,7 @@ class Replay:
                     self._replay()
 
     def _watch_room(self) -> None:
-        used, most = self._spool.size().bytes, self._spool.max_bytes
+        used, most = self._spool.used_bytes(), self._spool.max_bytes
         if used < most * FULL_SHARE and not self._spool.refused_lately(TELL_S):
             self._alerts.resolve(FULL)
         elif time.monotonic() - self._told_at >= TELL_S:

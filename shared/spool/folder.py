@@ -66,7 +66,7 @@ class Spool:
                 self._write_durably(self.folder / "new", b"")
                 (self.folder / "new").unlink()
                 places = [known[0] for name in os.listdir(self._bodies) if (known := read_name(name))]
-                _write_state(state, max([last, *places]), self.size().bytes)
+                _write_state(state, max([last, *places]), self._counted())
             self._forget_old()
         except OSError as error:
             raise SpoolError(
@@ -101,21 +101,25 @@ class Spool:
             return True  # who cannot look must not overtake
 
     def size(self) -> Size:
-        """How much lies there."""
-        files = bodies = used = 0
-        oldest: int | None = None
-        with contextlib.suppress(OSError), os.scandir(self._bodies) as found:
-            for entry in found:
-                with contextlib.suppress(FileNotFoundError):  # replayed this moment
-                    used += on_disk(entry.stat().st_size)
-                _, received_ms, n = read_name(entry.name) or (0, 0, 1)
-                files, bodies = files + 1, bodies + n
-                oldest = received_ms if oldest is None else min(oldest, received_ms or oldest)
-        return Size(files, bodies, used, oldest)
+        """How much lies there; lists the folder."""
+        known = [read_name(name) or (0, 0, 1) for name in self.names()]
+        oldest = min((received_ms for _, received_ms, _ in known if received_ms), default=None)
+        return Size(len(known), sum(n for _, _, n in known), self.used_bytes(), oldest)
+
+    def used_bytes(self) -> int:
+        """What it takes on the disk, as the processes have counted it."""
+        try:
+            state = os.open(self.folder / "write.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return 0
+        try:
+            return _read_state(state)[1]
+        finally:
+            os.close(state)
 
     def has_room(self) -> bool:
         """Whether a body would find room now; the disk itself is not asked."""
-        return self.size().bytes < self.max_bytes and not self.refused_lately(10.0)
+        return self.used_bytes() < self.max_bytes and not self.refused_lately(10.0)
 
     def refused_lately(self, within_s: float) -> bool:
         """Whether this process had to refuse a body in the last seconds: limit reached, or disk full."""
@@ -171,7 +175,10 @@ class Spool:
 
     def names(self) -> list[str]:
         """The files that wait, oldest first."""
-        return sorted(os.listdir(self._bodies))
+        try:
+            return sorted(os.listdir(self._bodies))
+        except FileNotFoundError:
+            return []
 
     def read(self, name: str) -> tuple[Body, ...]:
         """The bodies of a file; () when it is gone.
@@ -280,6 +287,10 @@ class Spool:
     def _count_down(self, state: int, freed: int) -> None:
         last, used = _read_state(state)
         _write_state(state, last, max(0, used - freed) if self.holds() else 0)
+
+    def _counted(self) -> int:
+        with os.scandir(self._bodies) as found:
+            return sum(on_disk(entry.stat().st_size) for entry in found)
 
     def _forget_old(self) -> None:
         for path in self._aside.iterdir():

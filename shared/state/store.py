@@ -50,20 +50,22 @@ def unseal(client: redis.Redis, text: str) -> str:
     return cipher_of(client).open(text)
 
 
-def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int = 128) -> Client:
+def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int = 128, patient: bool = True) -> Client:
     """Open a pool to the state store; nothing is contacted yet.
 
     Args:
         settings: address, password and keys.
-        timeout_s: bound of one command; a hung Redis costs at most twice this, since a command is repeated once.
-            redis-py's own default would wait 58 s (ten repeats).
+        timeout_s: bound of one command, which is repeated once; redis-py's own default would wait 58 s (ten repeats).
         max_connections: at least one per thread.
+        patient: repeat it also after a timeout: a hung Redis then costs three times `timeout_s`, since a new connection
+            is greeted first. False: a lost connection only.
     """
+    errors = (redis.ConnectionError, redis.TimeoutError) if patient else (redis.ConnectionError,)
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": min(timeout_s, 1.0),
         "socket_keepalive": True,
-        "retry": Retry(ConstantBackoff(0.05), 1),
+        "retry": Retry(ConstantBackoff(0.05), 1, errors),
         "decode_responses": True,
         "health_check_interval": 0,
     }

@@ -41,9 +41,13 @@ def body(phone: str, wamid: str, text: str) -> bytes:
     return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
 
 
-def post(system: System, content: bytes) -> None:
+def signed_headers(content: bytes) -> dict[str, str]:
     signature = hmac.new(APP_SECRET.encode(), content, hashlib.sha256).hexdigest()
-    headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
+    return {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
+
+
+def post(system: System, content: bytes) -> None:
+    headers = signed_headers(content)
     assert requests.post(f"{system.url}/webhook/whatsapp", data=content, headers=headers, timeout=10).status_code == 200
 
 

@@ -73,7 +73,7 @@ def test_a_hung_redis_costs_the_first_less_than_a_second_and_the_next_nothing(do
     assert door.post(envelope(text_message(1))) == 200
     assert door.redis.process is not None
     door.redis.process.send_signal(signal.SIGSTOP)
-    for n, limit_s in ((2, 1.1), (3, 0.1), (4, 0.1)):  # 0.4 s, once repeated; the rest is this machine's
+    for n, limit_s in ((2, 0.8), (3, 0.1), (4, 0.1)):  # 0.4 s; the rest is this machine's
         began = time.monotonic()
         assert door.post(envelope(text_message(n))) == 200
         assert time.monotonic() - began < limit_s
