@@ -1,9 +1,10 @@
 """The engine for models that are not our GPT-2: `engine.Engine`'s interface over transformers' continuous batching.
 
-Greedy, without masks: `trial` says where it may stand in; elsewhere the plain batches of `engine` over
-`forward.TransformersForward` serve. Built by `holder`, called by `reader`. Our thread holds the queue, the deadlines
-and the statistics, transformers' own thread holds the model; at most `max_batch` requests are in its hands, so that a
-crash costs no more than those.
+Greedy, without masks: `trial` says where it may stand in; elsewhere `engine` serves such models in plain batches. Built
+when a model is loaded, called by `reader`. Our thread holds the queue, the deadlines and the statistics, transformers'
+own thread holds the model; at most `max_batch` requests are in its hands, so that a crash costs no more than those.
+
+On a CPU it pays where prompts begin alike (their pages are shared); where they do not, plain batches cost no more.
 """
 
 from __future__ import annotations

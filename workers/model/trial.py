@@ -1,4 +1,4 @@
-"""May continuous batching serve this model? Found out by trying it when the model is loaded. Called by `holder`.
+"""May continuous batching serve this model? Found out by trying it when the model is loaded.
 
 It has to be tried: for models whose attention transformers does not page (Bloom, GPT-Neo) the library answers without a
 complaint, and wrongly.
