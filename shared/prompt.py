@@ -23,8 +23,9 @@ PROMPT_TOKENS = ("<SYS>", "</SYS>", "<DATA>", "</DATA>", "<USER>", "<ASSISTANT>"
 END_OF_TEXT = "<|endoftext|>"
 
 # Anything that looks like one of our control tokens, whoever wrote it: <SYS>, </data>, <|endoftext|>, <i:...>, <rsp>.
-_CONTROL = re.compile(r"<\s*(?:\|[^<>|]{0,40}\||(?:/\s*)?(?:sys|data|user|assistant|rsp|[a-z]:[^<>]{0,40}))\s*>\s*:?", re.I)
-
+_CONTROL = re.compile(
+    r"<\s*(?:\|[^<>|]{0,40}\||(?:/\s*)?(?:sys|data|user|assistant|rsp|[a-z]:[^<>]{0,40}))\s*>\s*:?", re.IGNORECASE
+)
 _NESTED = 5
 
 _STATUS_WORDS = {
