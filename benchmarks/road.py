@@ -1,14 +1,17 @@
 """`make bench`: what the ack costs, and how soon a worker has seen the message. Run: python -m benchmarks.road
 
-Three rounds of: a bare Flask route, our webhook, a bare Redis round trip; same gunicorn settings, same senders, Redis
-as durable as in compose.yaml. A real worker runs beside the webhook in its rounds; turns are put off (a long burst), so
-that what is timed is accept, doorbell and the search for danger signs, not the model.
+Three rounds of: a bare Flask route, our webhook, the same without encryption at rest, a bare Redis round trip; same
+gunicorn settings, same senders, Redis as durable as in compose.yaml. A real worker runs beside the webhook in its
+rounds; turns are put off (a long burst), so that what is timed is accept, doorbell and the search for danger signs,
+not the model.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
+import secrets
 import statistics
 import sys
 import tempfile
@@ -40,6 +43,7 @@ def environment(redis_url: str, port: int) -> dict[str, str]:
         "RATE_LIMIT_PER_MINUTE": "1000000",
         "LOG_LEVEL": "WARNING",
         "MODEL_NAME": "/nonexistent",
+        "ENCRYPTION_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     }
 
 
@@ -120,6 +124,7 @@ def main() -> int:
     asked = parser.parse_args()
     bare: list[Load] = []
     ours: list[Load] = []
+    clear: list[Load] = []
     waits: list[float] = []
     trips: list[float] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -134,15 +139,25 @@ def main() -> int:
                 load, seen = our_round(folder, env, client, asked.seconds, asked.senders, int(asked.seconds * 4000))
                 ours.append(load)
                 waits += seen
+                without = env | {"ENCRYPTION_KEYS": ""}
+                clear.append(
+                    our_round(folder, without, client, asked.seconds, asked.senders, int(asked.seconds * 4000))[0]
+                )
                 trips += redis_round(client, min(2.0, asked.seconds))
         finally:
             server.stop()
-    report(bare, ours, sorted(waits), sorted(trips), asked.senders, asked.fsync)
+    report(bare, ours, clear, sorted(waits), sorted(trips), asked.senders, asked.fsync)
     return 0
 
 
 def report(
-    bare: list[Load], ours: list[Load], waits: list[float], trips: list[float], senders: int, fsync: str
+    bare: list[Load],
+    ours: list[Load],
+    clear: list[Load],
+    waits: list[float],
+    trips: list[float],
+    senders: int,
+    fsync: str,
 ) -> None:
     """Print the table."""
 
@@ -151,7 +166,11 @@ def report(
 
     print(f"{senders} keep-alive senders, {len(ours)} rounds, medians; Redis appendfsync {fsync}")
     print(f"{'':<42} {'p50 ms':>9} {'p99 ms':>9} {'per second':>11}")
-    for name, loads in (("bare Flask route (baseline)", bare), ("webhook: verify, accept, ring", ours)):
+    for name, loads in (
+        ("bare Flask route (baseline)", bare),
+        ("webhook: verify, accept, ring", ours),
+        ("the same without encryption at rest", clear),
+    ):
         row(
             name,
             statistics.median(load.percentile(0.5) for load in loads),
@@ -165,10 +184,12 @@ def report(
         len(trips) / sum(trips),
     )
     share = statistics.median(o.per_second / b.per_second for o, b in zip(ours, bare, strict=True))
+    cost = statistics.median(o.per_second / c.per_second for o, c in zip(ours, clear, strict=True))
     refused = sum(n for load in ours for status, n in load.statuses.items() if status != 200)
     print(
         f"\nthe accept path keeps {share:.0%} of the bare route's throughput; {refused} requests were not answered 200"
     )
+    print(f"with encryption at rest it takes {cost:.0%} of what it takes without")
     if waits:
         print(
             f"200 to drain (a worker has searched the message): p50 <= {waits[len(waits) // 2] * 1000:.0f} ms, "

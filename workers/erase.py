@@ -94,7 +94,7 @@ def _erase(client: redis.Redis, settings: Settings, name: str, *, sure: bool) ->
         leases.close()
     if not done:
         print(
-            "El asistente está atendiendo a esta persona en este momento y no se ha borrado nada más. "
+            "El asistente está atendiendo a esta persona en este momento: no se ha borrado nada en Redis. "
             "Repita la orden en un minuto. Si sigue igual, pare los workers y repítala.",
             file=sys.stderr,
         )
@@ -105,17 +105,20 @@ def _erase(client: redis.Redis, settings: Settings, name: str, *, sure: bool) ->
 
 
 def _in_rounds(client: redis.Redis, leases: Leases, person: Person, counts: Counter[str]) -> bool:
-    """Look and remove until a look finds nothing; False when a worker has the person in hand."""
-    for _ in range(ROUNDS):
+    """Look and remove until a look finds nothing; False when a worker has the person in hand, and nothing was removed.
+
+    Who is at work after the first round answers what the person wrote since.
+    """
+    for number in range(ROUNDS):
         held = _take_all(leases, person)
         try:
             if len(held) < len(tuple(person.leases())):
-                return False
+                return number > 0
             found: Found = erasure.look(client, person)
             if found.opted_out:
                 erasure.keep_opt_out(client, person)
             if not erasure.remove(client, found, held):
-                return False
+                return number > 0
         finally:
             for lease in held:
                 leases.give_back(lease)
