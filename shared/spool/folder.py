@@ -18,7 +18,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import struct
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,10 +25,10 @@ from pathlib import Path
 
 from shared.cipher import Cipher
 from shared.settings import CONFIG_ERROR, Settings
+from shared.spool.durable import locked, locked_within, place, read_state, sync, write, write_state
 from shared.spool.files import Body, Size, name_of, on_disk, pack, read_name, unpack
 
 ASIDE_DAYS = 8  # as long as message ids are remembered: replayed later, a message might be answered twice
-_STATE = struct.Struct("<QQ")  # last place, bytes in use
 
 
 class SpoolError(Exception):
@@ -62,11 +61,11 @@ class Spool:
             for folder in (self._bodies, self._aside):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._writing() as state:
-                last, _ = _read_state(state)
-                self._write_durably(self.folder / "new", b"")
+                last, _ = read_state(state)
+                write(self.folder / "new", b"")
                 (self.folder / "new").unlink()
                 places = [known[0] for name in os.listdir(self._bodies) if (known := read_name(name))]
-                _write_state(state, max([last, *places]), self._counted())
+                write_state(state, max([last, *places]), self._counted())
             self._forget_old()
         except OSError as error:
             raise SpoolError(
@@ -113,7 +112,7 @@ class Spool:
         except OSError:
             return 0
         try:
-            return _read_state(state)[1]
+            return read_state(state)[1]
         finally:
             os.close(state)
 
@@ -137,14 +136,14 @@ class Spool:
         needed = on_disk(len(data))
         try:
             with self._writing() as state:
-                last, used = _read_state(state)
+                last, used = read_state(state)
                 if used + needed > self.max_bytes:
                     raise OSError(errno.EDQUOT, "SPOOL_MAX_MB is reached")
-                _write_state(state, last + 1, used + needed)  # before the rename: no place is ever given twice
+                write_state(state, last + 1, used + needed)  # before the rename: no place is ever given twice
                 try:
-                    self._place(data, self._bodies / name_of(last + 1, bodies))
+                    place(data, self.folder / "new", self._bodies / name_of(last + 1, bodies))
                 except OSError:
-                    _write_state(state, last + 1, used)
+                    write_state(state, last + 1, used)
                     raise
         except OSError as error:
             self._refused_at = time.monotonic()
@@ -169,7 +168,7 @@ class Spool:
         """Hold the right to take bodies out; False when somebody else has it and keeps it for `wait_s`."""
         lock = os.open(self.folder / "replay.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            yield _locked_within(lock, wait_s)
+            yield locked_within(lock, wait_s)
         finally:
             os.close(lock)
 
@@ -186,7 +185,7 @@ class Spool:
         Raises:
             UnreadableFile: see `set_aside`.
         """
-        return self._read(self._bodies / name)
+        return self.read_path(self._bodies / name)
 
     def remove(self, names: Sequence[str]) -> None:
         """Forget files whose bodies are in Redis."""
@@ -208,9 +207,9 @@ class Spool:
     def keep_aside(self, body: Body) -> None:
         """Keep a body that cannot be replayed, in a file of its own."""
         with self._writing() as state:
-            last, used = _read_state(state)
-            _write_state(state, last + 1, used)
-            self._place(pack([body], self._cipher), self._aside / name_of(last + 1, [body]))
+            last, used = read_state(state)
+            write_state(state, last + 1, used)
+            place(pack([body], self._cipher), self.folder / "new", self._aside / name_of(last + 1, [body]))
 
     # Erasing
 
@@ -220,7 +219,10 @@ class Spool:
 
     def read_path(self, path: Path) -> tuple[Body, ...]:
         """As `read`, for one of `paths`."""
-        return self._read(path)
+        try:
+            return unpack(path.read_bytes(), self._cipher)
+        except FileNotFoundError:
+            return ()
 
     def rewrite(self, path: Path, bodies: Sequence[Body]) -> None:
         """Put these bodies in the place of a file's own; none: the file goes. Only while `replaying`."""
@@ -228,65 +230,25 @@ class Spool:
             before = on_disk(path.stat().st_size)
             if bodies:
                 data = pack(bodies, self._cipher)
-                self._place(data, path)
-                place, _, _ = read_name(path.name) or (0, 0, 0)
-                path.rename(path.parent / name_of(place, bodies))
+                place(data, self.folder / "new", path)
+                number, _, _ = read_name(path.name) or (0, 0, 0)
+                path.rename(path.parent / name_of(number, bodies))
                 before -= on_disk(len(data))
             else:
                 path.unlink()
-            self._sync(path.parent)
+            sync(path.parent)
             if path.parent == self._bodies:
                 self._count_down(state, before)
 
     # What lies beneath
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[int]:
+    def _writing(self) -> contextlib.AbstractContextManager[int]:
         """Hold the lock of all changes; gives the file that keeps the state."""
-        lock = os.open(self.folder / "write.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield lock
-        finally:
-            os.close(lock)
-
-    def _place(self, data: bytes, path: Path) -> None:
-        """Only with the lock held: `new` is one name for all."""
-        new = self.folder / "new"
-        try:
-            self._write_durably(new, data)
-            new.rename(path)
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
-        self._sync(path.parent)
-
-    def _write_durably(self, path: Path, data: bytes) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            written = 0
-            while written < len(data):
-                written += os.write(fd, data[written:])
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-    def _sync(self, folder: Path) -> None:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-    def _read(self, path: Path) -> tuple[Body, ...]:
-        try:
-            return unpack(path.read_bytes(), self._cipher)
-        except FileNotFoundError:
-            return ()
+        return locked(self.folder / "write.lock")
 
     def _count_down(self, state: int, freed: int) -> None:
-        last, used = _read_state(state)
-        _write_state(state, last, max(0, used - freed) if self.holds() else 0)
+        last, used = read_state(state)
+        write_state(state, last, max(0, used - freed) if self.holds() else 0)
 
     def _counted(self) -> int:
         with os.scandir(self._bodies) as found:
@@ -297,26 +259,3 @@ class Spool:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > ASIDE_DAYS * 86400:
                     path.unlink()
-
-
-def _read_state(fd: int) -> tuple[int, int]:
-    data = os.pread(fd, _STATE.size, 0)
-    last, used = _STATE.unpack(data) if len(data) == _STATE.size else (0, 0)
-    return last, used
-
-
-def _write_state(fd: int, last: int, used: int) -> None:
-    os.pwrite(fd, _STATE.pack(last, used), 0)
-
-
-def _locked_within(lock: int, wait_s: float) -> bool:
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.02)
-        else:
-            return True
