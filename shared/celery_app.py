@@ -102,6 +102,7 @@ def _common(role: Role) -> dict[str, Any]:
         "task_routes": {task.value: {"queue": queue.value} for task, queue in QUEUE_OF_TASK.items()},
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
+        "broker_channel_error_retry": True,  # else a Redis that is full or read-only ends the worker, its model with it
         "broker_connection_max_retries": None,  # the default, 100, ends the worker
         "broker_connection_timeout": 0.5 if role is Role.WEB else 4,
         "broker_pool_limit": 32,

@@ -1,6 +1,6 @@
 """Patients who book: ask for a day, wait for the summary, tap "Confirmar"; the visit must be written once.
 
-One after the other in a thread of its own. How a patient is answered does not matter here but for the summary: a
+Four side by side, each in a thread. How a patient is answered does not matter here but for the summary: a
 booking that does not come to its tap (the backend was down and a person takes over) writes nothing and is not counted.
 """
 
@@ -17,6 +17,7 @@ from tests.processes.system import System
 
 DAYS = ("lunes", "martes", "miercoles", "jueves", "viernes")
 PATIENCE_S = 120.0
+AT_ONCE = 4
 
 
 @dataclass
@@ -30,20 +31,25 @@ class Booking:
 
     def __post_init__(self) -> None:
         self._enough = threading.Event()
-        self._thread = threading.Thread(target=self._book, daemon=True)
-        self._thread.start()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._book, daemon=True) for _ in range(AT_ONCE)]
+        for thread in self._threads:
+            thread.start()
 
     def finish(self) -> None:
-        """Let the patient in hand come to an end, and no more."""
+        """Let the patients in hand come to an end, and no more."""
         self._enough.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _book(self) -> None:
         while not self._enough.wait(2):
-            phone = f"5916{self.begun:07d}"
-            self.begun += 1
+            with self._lock:
+                self.begun += 1
+                number = self.begun
+            phone = f"5916{number:07d}"
             self.system.control("agenda/patients", {"phone": f"+{phone}", "name": "Ana Prueba"})
-            words = f"quiero una cita el proximo {DAYS[self.begun % 5]} a las {('10:00', '15:00')[self.begun % 2]}"
+            words = f"quiero una cita el proximo {DAYS[number % 5]} a las {('10:00', '15:00')[number % 2]}"
             self.posting.say(phone, BOOKING, {"type": "text", "text": {"body": words}})
             summary = self._reply(phone, 0)
             button = next((b["reply"] for b in _buttons(summary) if b["reply"]["title"] == "Confirmar"), None)
