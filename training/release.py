@@ -101,7 +101,7 @@ def pass_gate(release: Release, settings: Settings) -> str:
         loaded = loader.load(settings)
         if loaded.info.tagged and not (release.folder / FILE_NAME).is_file():
             raise Refused(f"{release.folder} is not complete: it lacks {FILE_NAME}.", _BLOCKED)
-        engine = Engine(loaded.forward).start()
+        engine = Engine(loaded.backend).start()
         try:
             return str(gate.check(Reader(loaded, engine, loaded.calibration), loaded.info.tagged))
         finally:

@@ -29,6 +29,7 @@ class Job:
     logprobs: list[float] = field(default_factory=list)
     first_choices: tuple[tuple[int, float], ...] = ()
     batch_size: int = 0
+    counted: int = 0  # of its tokens, in the figures already
     context: Context = field(default_factory=copy_context)  # of the caller: log lines about it carry the caller's ids
 
     def is_late(self, now: float) -> bool:
@@ -85,6 +86,11 @@ class WaitingJobs:
         """Return the job that waits longest, or None."""
         with self._changed:
             return self._jobs.popleft() if self._jobs else None
+
+    def put_back(self, job: Job) -> None:
+        """Let a job that was taken wait on, as the first."""
+        with self._changed:
+            self._jobs.appendleft(job)
 
     def remove_unwanted(self, now: float) -> list[Job]:
         """Take out the jobs whose deadline passed or whose caller is gone, wherever they stand."""

@@ -62,15 +62,8 @@ class Corpus:
 class Drafter:
     """What one request is likely to be answered."""
 
-    def __init__(self, corpus: Corpus, prompt: Sequence[int], first: int | None = None) -> None:
-        """Begin an answer.
-
-        Args:
-            first: the id that the answer is expected to begin with, such as the intent that the n-grams read. Only
-                then is there a draft before the first token, to be verified in the pass that reads the prompt.
-        """
+    def __init__(self, corpus: Corpus, prompt: Sequence[int]) -> None:
         self._corpus = corpus
-        self._first = _sign(first)
         self._read = 0  # how much of `generated` was looked at
         self._seen = _signs(prompt)  # prompt and answer
         self._answer = ""  # the answer as the corpus knows it: WORD for the words of slots
@@ -104,8 +97,6 @@ class Drafter:
 
     def _guess(self, seen: str, answer: str, in_reply: bool) -> tuple[str, float]:
         """Return the next token and the chance that it is right, by the longest context; in a tie the request's own."""
-        if not answer and self._first:
-            return self._first, 1.0
         for order in _ORDERS:
             if in_reply and order >= _SHORTEST and (sign := _repeated(seen, order)):
                 return sign, _REPEATED_CHANCE

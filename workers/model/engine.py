@@ -1,7 +1,8 @@
 """One thread owns the model; Celery's threads submit prompts and wait. Token ids in, token ids out; knows no patients.
 
-Continuous batching: between two steps of the running batch one waiting request may join, and whoever is done leaves at
-once. Built by `holder`, called by `reader`. The model behind it is a `forward.Forward`.
+Continuous batching: each pass over the weights advances every running answer, verifies drafts of what may follow, and
+reads a chunk of the next prompt; requests join and leave between two passes. Built by `holder`, called by `reader`. The
+model behind it is a `backend.Backend`.
 """
 
 from __future__ import annotations
@@ -18,34 +19,43 @@ from dataclasses import dataclass
 import torch  # noqa: TID253
 
 from shared.errors import EngineBusy, PromptTooLong
+from workers.model.backend import Backend, Piece
 from workers.model.batching import Job, WaitingJobs
-from workers.model.choosing import choose
-from workers.model.forward import Forward
-from workers.model.generation import FIRST_CHOICES, EngineStats, Finish, Generation, Request
+from workers.model.choosing import choose_each
+from workers.model.drafts import Corpus, Drafter
+from workers.model.generation import EngineStats, Finish, Generation, Request
+from workers.model.prefixes import Prefixes
+from workers.model.rows import Row, prompt_pieces
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the engine takes on. Eight rows cost a CPU about what one costs; more only lengthen each step."""
+    """How much the engine takes on; how many run at once is the backend's to say."""
 
-    max_batch: int = 8
     max_waiting: int = 64
+    prefix_bytes: int = 64 << 20
 
 
 class Engine:
     """See the file's head. `start()` before the first `submit`, `close()` at the end."""
 
     def __init__(
-        self, forward: Forward, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        backend: Backend,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        corpus: Corpus | None = None,
     ) -> None:
-        self._forward = forward
+        """`corpus`: what drafts are made of; without one there are none."""
+        self._backend = backend
         self._limits = limits or Limits()
         self._clock = clock
+        self._corpus = corpus
         self._waiting = WaitingJobs(self._limits.max_waiting)
-        self._running: list[Job] = []  # in the order of the model's rows
-        self._samplers: dict[Job, torch.Generator] = {}
+        self._running: list[Row] = []  # in the order in which they came
+        self._prefixes = Prefixes(self._limits.prefix_bytes if backend.token_bytes else 0, clock)
         self._counts: Counter[str] = Counter()
         self._batch_sizes: Counter[int] = Counter()
         self._lock = threading.Lock()  # guards the two counters
@@ -60,7 +70,7 @@ class Engine:
     @property
     def context_length(self) -> int:
         """Tokens that prompt and answer may have together."""
-        return self._forward.context_length
+        return self._backend.context_length
 
     def submit(self, request: Request) -> Future[Generation]:
         """Queue a prompt; callable from any thread, returns at once.
@@ -75,7 +85,7 @@ class Engine:
         """
         if not request.ids or request.max_new_tokens < 1:
             raise ValueError("a request needs at least one token of prompt and one of answer")
-        if min(request.ids) < 0 or max(request.ids) >= self._forward.vocab_size:
+        if min(request.ids) < 0 or max(request.ids) >= self._backend.vocab_size:
             raise ValueError("the prompt holds a token that the model does not have")
         if len(request.ids) + request.max_new_tokens > self.context_length:
             wanted = f"{len(request.ids)} tokens and {request.max_new_tokens} of answer"
@@ -100,6 +110,7 @@ class Engine:
                 batch_sizes=dict(self._batch_sizes),
                 waiting=waiting,
                 running=running,
+                prefix_bytes=self._prefixes.bytes,
                 last_step_age_s=self._clock() - self._progress_at if waiting or running else 0.0,
                 alive=self._thread.is_alive(),
             )
@@ -128,21 +139,23 @@ class Engine:
         while self._running or self._waiting.wait():
             try:
                 self._drop_unwanted()
-                self._admit_one()
-                self._step()
-            except Exception as error:  # out of memory, a broken cache: the next requests get a fresh batch
+                self._admit()
+                self._pass()
+            except Exception as error:  # out of memory, a broken cache: the next requests get fresh slots
                 log.exception("the model failed on a batch", extra={"rows": len(self._running)})
-                self._abandon_batch(error)
+                for row in list(self._running):
+                    self._fail(row.job, error, "failed")
+                    self._leave(row)
             self._progress_at = self._clock()
 
     def _drop_unwanted(self) -> None:
         now = self._clock()
         for job in self._waiting.remove_unwanted(now):
             self._refuse(job, now)
-        dropped = [job for job in self._running if self._hurry.is_set() or job.is_late(now) or job.is_cancelled()]
-        for job in dropped:
-            self._refuse(job, now)
-        self._leave(dropped)
+        for row in list(self._running):
+            if self._hurry.is_set() or row.job.is_late(now) or row.job.is_cancelled():
+                self._refuse(row.job, now)
+                self._leave(row)
 
     def _refuse(self, job: Job, now: float) -> None:
         if job.is_cancelled():
@@ -153,87 +166,117 @@ class Engine:
         else:
             self._fail(job, EngineBusy("the engine is closing"), "refused")
 
-    def _admit_one(self) -> None:
-        """Let one request join: a long prompt then holds up the running rows once, not many times in a row."""
-        if len(self._running) >= self._limits.max_batch or not (job := self._waiting.take()):
-            return
-        if not job.future.set_running_or_notify_cancel():
-            self._count("cancelled")
-            return
-        job.joined_at = self._clock()
-        try:
-            logits = self._forward.prefill(job.request.ids)
-        except Exception as error:
-            extra = {"prompt_tokens": len(job.request.ids)}
-            job.context.run(log.exception, "the model failed on a prompt", extra=extra)
-            self._fail(job, error, "failed")
-            return
-        self._count("prompt_tokens", len(job.request.ids))
-        self._running.append(job)
-        if job.request.temperature > 0:
-            self._samplers[job] = torch.Generator().manual_seed(job.request.seed)
-        job.batch_size = len(self._running)
-        self._extend([job], logits)
-
-    def _step(self) -> None:
-        if not self._running:
-            return
-        rows = len(self._running)
-        logits = self._forward.step([job.ids[-1] for job in self._running])
-        with self._lock:
-            self._counts["steps"] += 1
-            self._batch_sizes[rows] += 1
-        for job in self._running:
-            job.batch_size = max(job.batch_size, rows)
-        self._extend(list(self._running), logits)
-
-    def _abandon_batch(self, error: Exception) -> None:
-        for job in self._running:
-            self._fail(job, error, "failed")
-        self._leave(list(self._running))
-
-    def _extend(self, jobs: Sequence[Job], logits: torch.Tensor) -> None:
-        """Give each job its next token, logits[row] being job's; those that are done leave the batch."""
-        done = []
-        for job, row in zip(jobs, logits, strict=True):
-            try:
-                finish = self._append(job, row)
-            except Exception as error:  # a mask that raises, logits that are not finite: this request's own fault
-                job.context.run(log.exception, "a request failed", extra={"tokens": len(job.ids)})
-                self._fail(job, error, "failed")
-                done.append(job)
+    def _admit(self) -> None:
+        """Let requests join while there is room for them, until more prompt waits to be read than a pass takes."""
+        reading = sum(row.reads for row in self._running)
+        while len(self._running) < self._backend.most_rows and not reading and (job := self._waiting.take()):
+            slot = self._backend.reserve(len(job.request.ids) + job.request.max_new_tokens)
+            if slot is None:
+                self._waiting.put_back(job)
+                return
+            if not job.future.set_running_or_notify_cancel():
+                self._count("cancelled")
+                self._backend.release(slot)
                 continue
-            if finish:
-                self._count("finished")
-                job.future.set_result(job.generation(finish, self._clock()))
-                done.append(job)
-        self._leave(done)
+            job.joined_at = self._clock()
+            row = self._row(job, slot)
+            self._running.append(row)
+            reading += len(job.request.ids) - row.length > self._backend.chunk
 
-    def _append(self, job: Job, logits: torch.Tensor) -> Finish | None:
-        request = job.request
-        allowed = request.allowed(job.ids) if request.allowed else None
-        if allowed is not None and not len(allowed):
-            job.first_at = job.first_at or self._clock()
-            return Finish.STOP
-        wanted = 0 if job.first_at else FIRST_CHOICES
-        choice = choose(logits, allowed, request.temperature, self._samplers.get(job), wanted)
-        if not job.first_at:
-            job.first_at, job.first_choices = self._clock(), choice.best
-        if choice.id in request.stop_ids:
-            return Finish.STOP
-        job.ids.append(choice.id)
-        job.logprobs.append(choice.logprob)
-        self._count("tokens")
-        return Finish.LENGTH if len(job.ids) >= request.max_new_tokens else None
+    def _row(self, job: Job, slot: int) -> Row:
+        ids, known = job.request.ids, 0
+        if found := self._prefixes.find(ids):
+            prefix, known = found
+            self._backend.restore(prefix, slot, known)
+            self._count("prefix_tokens", known)
+        self._count("prompt_tokens", len(ids))
+        return Row(job, slot, known, Drafter(self._corpus, ids) if self._corpus else None)
 
-    def _leave(self, jobs: Sequence[Job]) -> None:
-        if not jobs:
+    def _pass(self) -> None:
+        """Advance everybody that is running once."""
+        answering = [row for row in self._running if not row.reads]
+        drafts = (self._backend.draft_rows - len(answering)) // len(answering) if answering else 0
+        work = [(row, row.answer_piece(drafts)) for row in answering]
+        read = prompt_pieces([row for row in self._running if row.reads], self._backend.chunk)
+        work += read
+        if work:
+            self._advance(work)
+
+    def _advance(self, work: Sequence[tuple[Row, Piece]]) -> None:
+        """Compute the pieces and give each row what came of it; whose piece breaks the model fails alone."""
+        try:
+            logits = self._backend.advance([piece for _, piece in work])
+        except Exception as error:
+            if len(work) == 1:
+                self._break(work[0][0], error)
+                return
+            log.exception("the model failed on a batch", extra={"rows": len(work)})
+            for item in work:
+                self._advance([item])
             return
-        rows = [row for row, job in enumerate(self._running) if job not in jobs]
-        self._running = [self._running[row] for row in rows]
-        for job in jobs:
-            self._samplers.pop(job, None)
-        self._forward.keep(rows)
+        answering = sum(not piece.prompt for _, piece in work)
+        with self._lock:
+            self._counts["passes"] += 1
+            if answering:
+                self._counts["steps"] += 1
+                self._batch_sizes[answering] += 1
+        for row, piece in work:
+            row.job.batch_size = max(row.job.batch_size, len(work))
+            if piece.prompt:
+                row.read(piece)
+                if piece.wanted:
+                    self._keep_prefix(row)
+            else:
+                self._count("drafted", row.wrote())
+        self._extend([(row, piece) for row, piece in work if piece.wanted], logits)
+
+    def _keep_prefix(self, row: Row) -> None:
+        ids = row.job.request.ids
+        if length := self._prefixes.wants(ids, self._backend.token_bytes):
+            self._prefixes.keep(ids, self._backend.save(row.slot, length))
+
+    def _extend(self, work: Sequence[tuple[Row, Piece]], logits: torch.Tensor) -> None:
+        """Give each row its next tokens; those that are done leave the batch."""
+        ready, place = [], 0
+        for row, piece in work:
+            try:
+                ready.append((row, row.ask(), place, place + piece.wanted))
+            except Exception as error:  # a mask that raises is this request's own fault
+                self._break(row, error)
+            place += piece.wanted
+        asked = [(ask, begin) for _, ask, begin, _ in ready if ask]
+        first_rows = logits[[begin for _, begin in asked]] if len(asked) < len(logits) else logits
+        choices = iter(choose_each(first_rows, [ask for ask, _ in asked]))
+        for row, ask, begin, end in ready:
+            try:
+                choice = next(choices) if ask else None
+                if isinstance(choice, ArithmeticError):
+                    raise choice
+                self._take(row, *row.extend(choice, logits[begin:end], self._clock()))
+            except Exception as error:  # a mask that raises, logits that are not finite
+                self._break(row, error)
+
+    def _take(self, row: Row, finish: Finish | None, accepted: int) -> None:
+        forced = 0
+        if not finish:
+            finish, forced = row.force()
+        job = row.job
+        with self._lock:
+            self._counts.update(accepted=accepted, forced=forced, tokens=len(job.ids) - job.counted)
+        job.counted = len(job.ids)
+        if finish:
+            self._count("finished")
+            job.future.set_result(job.generation(finish, self._clock()))
+            self._leave(row)
+
+    def _break(self, row: Row, error: Exception) -> None:
+        row.job.context.run(log.exception, "a request failed", extra={"tokens": len(row.job.ids)})
+        self._fail(row.job, error, "failed")
+        self._leave(row)
+
+    def _leave(self, row: Row) -> None:
+        self._running.remove(row)
+        self._backend.release(row.slot)
 
     def _fail(self, job: Job, error: BaseException, counted: str) -> None:
         self._count(counted)

@@ -71,9 +71,15 @@ class EngineStats:
     expired: int = 0  # deadline passed, waiting or running
     cancelled: int = 0
     prompt_tokens: int = 0
+    prefix_tokens: int = 0  # of them, not computed: their keys and values were kept from prompts before
     tokens: int = 0  # generated
-    steps: int = 0
-    batch_sizes: dict[int, int] = field(default_factory=dict)  # rows in a decode step -> steps
+    forced: int = 0  # of them, written without asking the model: nothing else was allowed
+    drafted: int = 0  # tokens guessed and computed in the hope that they are right
+    accepted: int = 0  # of them, those that were
+    passes: int = 0  # over the weights, whatever was in them
+    steps: int = 0  # of them, those in which answers were written
+    prefix_bytes: int = 0  # kept now
+    batch_sizes: dict[int, int] = field(default_factory=dict)  # answers in a step -> steps
     waiting: int = 0
     running: int = 0
     last_step_age_s: float = 0.0  # 0 when idle

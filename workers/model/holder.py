@@ -20,6 +20,7 @@ from workers.model.hub import check_name
 from workers.model.info import ModelInfo
 
 if TYPE_CHECKING:
+    from workers.model.continuous import ContinuousEngine
     from workers.model.engine import Engine
     from workers.model.loader import LoadedModel
     from workers.model.reader import Reader
@@ -58,7 +59,7 @@ class ModelHolder:
         self._state: State = "loading"
         self._failure: ModelUnavailable | None = None
         self._reader: Reader | None = None
-        self._engine: Engine | None = None
+        self._engine: Engine | ContinuousEngine | None = None
         self._info: ModelInfo | None = None
         self._settled = threading.Event()  # ready or failed
         self._closing = threading.Event()
@@ -145,14 +146,13 @@ class ModelHolder:
             check_name(self._settings.MODEL_NAME)
         # Imported here: these bring torch, which takes seconds, and belong to this thread.
         from workers.model import gate, loader
-        from workers.model.engine import Engine, Limits
+        from workers.model.engines import engine_for
         from workers.model.reader import Reader
 
         loaded = (self._load or loader.load)(self._settings)
         if self._closing.is_set():
             return
-        limits = Limits(max_batch=32) if loaded.info.device == "cuda" else Limits()
-        engine = Engine(loaded.forward, limits).start()
+        engine = engine_for(loaded).start()
         reader = Reader(loaded, engine, loaded.calibration)
         try:
             verdict = (self._check or gate.check)(reader, loaded.info.tagged)

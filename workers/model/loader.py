@@ -1,5 +1,6 @@
 """MODEL_NAME -> a model that has shown that it works, with its tokenizer. Called by `holder` in its loading thread.
 
+A GPT-2 is computed by our own arithmetic (`gpt2`), in int8 on a CPU; any other causal model by transformers.
 Runs no code from a repository: `trust_remote_code` is off, and old `.bin` weights are read with `weights_only=True`
 and kept as safetensors (`conversion`).
 """
@@ -7,11 +8,13 @@ and kept as safetensors (`conversion`).
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 import pickle
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch  # noqa: TID253
@@ -21,30 +24,44 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: TID253
 from shared.errors import ModelUnavailable
 from shared.settings import BUNDLED_MODEL, Settings
 from shared.tags import SPECIAL_TOKENS
+from workers.model import self_test
+from workers.model.backend import Backend
 from workers.model.calibration import Calibration, load_calibration
+from workers.model.checkpoint import Checkpoint, shape_of
 from workers.model.conversion import convert, refusal
 from workers.model.errors import ModelConfigError
-from workers.model.forward import TransformersForward
+from workers.model.gpt2 import Gpt2
 from workers.model.hub import Located, has_safetensors, has_weights, locate
 from workers.model.info import ModelInfo
-from workers.model.memory import resident_mb
-from workers.model.threads import set_threads
+from workers.model.memory import kv_bytes, memory_limit, resident_mb
+from workers.model.packing import int8_model
+from workers.model.plain_batches import PlainBatches
+from workers.model.threads import cpu_flags, set_threads
+from workers.model.weights import dense
 
 log = logging.getLogger(__name__)
 
-SELF_TEST_PROMPT = "<SYS>\n</SYS>\n\n<USER>: ¿Cuándo es mi cita?\n<ASSISTANT>:"
-SELF_TEST_TOKENS = 8
 SMALLEST_VOCABULARY = 32
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    model: Any  # transformers.PreTrainedModel in evaluation mode
+    backend: Backend
     tokenizer: Any  # transformers.PreTrainedTokenizerBase
-    forward: TransformersForward
+    end_ids: frozenset[int]  # every end-of-text that the model's files name
     calibration: Calibration
     info: ModelInfo
+    folder: Path
+    model: Any = None  # transformers.PreTrainedModel in evaluation mode; None for a GPT-2 of our own arithmetic
+
+
+@dataclass(frozen=True)
+class _Built:
+    backend: Backend
+    precision: str
+    parameters: int
+    model: Any = None
 
 
 def load(settings: Settings) -> LoadedModel:
@@ -60,25 +77,24 @@ def load(settings: Settings) -> LoadedModel:
     begun, memory_before = time.monotonic(), resident_mb()
     _quieten_transformers()
     device = choose_device(settings.MODEL_DEVICE)
-    precision = choose_precision(settings.MODEL_PRECISION, device)
     token = settings.HF_TOKEN.get_secret_value() if settings.HF_TOKEN else None
     name, revision = settings.MODEL_NAME, settings.MODEL_REVISION
     located = locate(name, revision, token, settings.MODEL_CACHE_DIR, settings.HF_ENDPOINT)
     name = "bundled" if located.folder == BUNDLED_MODEL else settings.MODEL_NAME
     tokenizer = _load_tokenizer(located, name)
-    model = _load_weights(located, name, _DTYPES[precision]).to(device).eval()
-    forward = TransformersForward(model, len(tokenizer))
-    self_test(forward, tokenizer)
-    ids = tokenizer(SELF_TEST_PROMPT)["input_ids"]
-    threads = set_threads(settings.MODEL_THREADS, lambda: _two_tokens(forward, ids))
+    if not has_safetensors(located.folder) and located.revision:  # a folder that somebody gave is read as it is
+        convert(located.folder, name)
+    built = _build_own(located, tokenizer, device, settings) or _build_other(located, name, tokenizer, device, settings)
+    self_test.run(built.backend, tokenizer)
+    threads = set_threads(settings.MODEL_THREADS, self_test.step_of(built.backend, tokenizer))
     info = ModelInfo(
         name=name,
         revision=located.revision,
         device=device,
-        precision=precision,
+        precision=built.precision,
         threads=threads,
-        parameters=sum(weights.numel() for weights in model.parameters()),
-        context_length=forward.context_length,
+        parameters=built.parameters,
+        context_length=built.backend.context_length,
         load_s=round(time.monotonic() - begun, 2),
         memory_mb=round(resident_mb()),
         tagged=is_tagged(tokenizer),
@@ -86,8 +102,39 @@ def load(settings: Settings) -> LoadedModel:
         since=dt.datetime.now(dt.UTC),
     )
     facts = info.model_dump(mode="json", exclude={"name"})  # "name" is a log record's own field
-    log.info("model loaded", extra={**facts, "model": name, "memory_before_mb": round(memory_before)})
-    return LoadedModel(model, tokenizer, forward, load_calibration(located.folder), info)
+    facts |= {"cpu": cpu_flags(), "memory_before_mb": round(memory_before)}
+    log.info("model loaded", extra={**facts, "model": name})
+    calibration = load_calibration(located.folder)
+    ends = _end_ids(located.folder, tokenizer)
+    return LoadedModel(built.backend, tokenizer, ends, calibration, info, located.folder, built.model)
+
+
+def _build_own(located: Located, tokenizer: Any, device: str, settings: Settings) -> _Built | None:
+    """Our GPT-2, or None when the model is none, or one with parts that ours does not compute."""
+    shape = shape_of(located.folder, len(tokenizer))
+    if shape is None:
+        return None
+    precision = choose_precision(settings.MODEL_PRECISION, device, "int8" if device == "cpu" else "bf16")
+    budget = kv_bytes(memory_limit())
+    with Checkpoint(located.folder) as checkpoint:
+        parameters = checkpoint.parameters()
+        if precision == "int8":
+            prompts = [tokenizer(text)["input_ids"] for text in self_test.CHECKED_PROMPTS]
+            if max(map(max, prompts)) >= shape.vocab:
+                raise ModelUnavailable(self_test.UNRELATED)
+            model = int8_model(checkpoint, shape, prompts, settings.MODEL_CACHE_DIR, budget)
+            if model:
+                return _Built(model, precision, parameters)
+            precision = "fp32"
+        weights = dense(checkpoint, shape, device, _DTYPES[precision])
+    return _Built(Gpt2(shape, weights, budget), precision, parameters)
+
+
+def _build_other(located: Located, name: str, tokenizer: Any, device: str, settings: Settings) -> _Built:
+    precision = choose_precision(settings.MODEL_PRECISION, device, "fp32" if device == "cpu" else "bf16")
+    model = _load_weights(located, name, _DTYPES[precision]).to(device).eval()
+    parameters = sum(weights.numel() for weights in model.parameters())
+    return _Built(PlainBatches(model, len(tokenizer)), precision, parameters, model)
 
 
 def choose_device(asked: str) -> str:
@@ -102,14 +149,18 @@ def choose_device(asked: str) -> str:
     return "cuda" if asked in ("auto", "cuda") and has_cuda else "cpu"
 
 
-def choose_precision(asked: str, device: str) -> str:
-    """Return fp32, bf16 or fp16; what would be slower or is not there yet becomes the default, with a warning."""
-    default = "bf16" if device == "cuda" else "fp32"
+def choose_precision(asked: str, device: str, default: str) -> str:
+    """Return int8, fp32, bf16 or fp16; what is slower or is not there for this model becomes the default, and is told.
+
+    Args:
+        default: what "auto" means for this kind of model on this device.
+    """
+    there = {"fp32", "bf16", "fp16"} if device == "cuda" else {"fp32", default}
     if asked == "auto":
         return default
-    if asked == "int8" or (device == "cpu" and asked != "fp32"):
+    if asked not in there:
         # Without AVX512-BF16 or AMX a CPU needed 13 times as long in bf16 as in fp32.
-        log.warning(f"MODEL_PRECISION: {asked} does not pay on {device}; using {default}")
+        log.warning(f"MODEL_PRECISION: {asked} does not pay for this model on {device}; using {default}")
         return default
     return asked
 
@@ -120,35 +171,14 @@ def is_tagged(tokenizer: Any) -> bool:
     return all(token in known for token in SPECIAL_TOKENS)
 
 
-def self_test(forward: TransformersForward, tokenizer: Any) -> None:
-    """Let the model write a few tokens.
-
-    Raises:
-        ModelUnavailable: if the numbers are not finite or the tokens cannot be read back.
-    """
-    ids = tokenizer(SELF_TEST_PROMPT)["input_ids"]
-    if not ids or max(ids) >= forward.vocab_size:
-        raise ModelUnavailable("the model failed its self-test: tokenizer and weights do not belong together")
-    written: list[int] = []
-    try:
-        logits = forward.prefill(ids)
-        for _ in range(SELF_TEST_TOKENS):
-            if not torch.isfinite(logits).all():
-                raise ModelUnavailable("the model failed its self-test: it computes numbers that are not finite")
-            written.append(int(logits[0].argmax()))
-            logits = forward.step(written[-1:])
-    except (RuntimeError, IndexError, TypeError, AttributeError) as error:
-        raise ModelUnavailable(f"the model failed its self-test: {type(error).__name__}") from error
-    finally:
-        forward.keep([])
-    if not tokenizer.decode(written):
-        raise ModelUnavailable("the model failed its self-test: its tokens cannot be read back")
-
-
-def _two_tokens(forward: TransformersForward, ids: list[int]) -> None:
-    forward.prefill(ids)
-    forward.step(ids[-1:])
-    forward.keep([])
+def _end_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
+    """Every end-of-text that tokenizer and model name; chat models often have several."""
+    named: list[Any] = [tokenizer.eos_token_id]
+    for file in (folder / "config.json", folder / "generation_config.json"):
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+            named += found if isinstance(found, list) else [found]
+    return frozenset(one for one in named if isinstance(one, int))
 
 
 def _load_tokenizer(located: Located, name: str) -> Any:
@@ -164,16 +194,13 @@ def _load_tokenizer(located: Located, name: str) -> Any:
 
 
 def _load_weights(located: Located, name: str, dtype: torch.dtype) -> Any:
-    safetensors = has_safetensors(located.folder)
-    if not safetensors and located.revision:  # a folder that somebody gave is read as it is
-        safetensors = convert(located.folder, name)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             located.folder,
             dtype=dtype,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=safetensors,
+            use_safetensors=has_safetensors(located.folder),
             weights_only=True,
             output_loading_info=True,
         )

@@ -1,113 +1,122 @@
-"""The model's arithmetic for a changing set of rows, by transformers: any causal model, CPU or GPU. Called by `engine`.
+"""Any causal model through transformers, in plain batches, CPU or GPU. A `backend.Backend`; called by `engine`.
 
-A row joins with `prefill`, all rows advance by one token with `step`, rows leave with `keep`. A prompt is computed
-alone, so its first token and the confidence drawn from it are the same to the last bit whoever shares the batch.
+For architectures that are not our GPT-2. A prompt is computed alone; the next tokens of all answers are one batch,
+padded on the left. No drafts and no kept prefixes.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch  # noqa: TID253
+from torch.nn.functional import pad  # noqa: TID253
 from transformers import DynamicCache  # noqa: TID253
+
+from workers.model.backend import Piece, Prefix
 
 # Contexts that a config does not state, or states without bound (ALiBi models): what we are ready to pay for.
 DEFAULT_CONTEXT = 2048
+Layers = list[tuple[torch.Tensor, torch.Tensor]]  # keys and values, (1, heads, tokens, head size) each
 
 
-class Forward(Protocol):
-    """What the engine needs of a model. All logits are (rows, vocab) float32 on the CPU."""
-
-    context_length: int  # tokens of prompt and answer together
-    vocab_size: int
-
-    def prefill(self, ids: Sequence[int]) -> torch.Tensor:
-        """Add a row behind the others; return the logits after its last token, (1, vocab)."""
-
-    def step(self, last_ids: Sequence[int]) -> torch.Tensor:
-        """Append one token to every row; return the logits after it, (rows, vocab)."""
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drop all rows but these, in this order."""
+@dataclass
+class _Sequence:
+    layers: Layers = field(default_factory=list)
+    length: int = 0
 
 
-class TransformersForward:
-    """Rows of different lengths share one key/value cache, padded on the left."""
+class PlainBatches:
+    """See the file's head. A sequence keeps its own keys and values, so each pass may be of any of them."""
 
-    def __init__(self, model: Any, vocab_size: int | None = None) -> None:
+    token_bytes = 0
+    draft_rows = 0
+
+    def __init__(self, model: Any, vocab_size: int | None = None, most_rows: int = 8) -> None:
         """`vocab_size`: tokens that the tokenizer knows, when the model's table has more rows than that."""
         self._model = model
         self._device: torch.device = model.device
         rows = int(model.get_output_embeddings().weight.shape[0])
         self.vocab_size = min(rows, vocab_size or rows)
         self.context_length = int(getattr(model.config, "max_position_embeddings", None) or DEFAULT_CONTEXT)
+        self.most_rows, self.chunk = most_rows, self.context_length
         known = inspect.signature(model.forward).parameters
         self._takes_positions = "position_ids" in known
         # Without this the prompt's logits are (prompt, vocab): 50 MB for 256 tokens of a GPT-2.
         self._last_only: dict[str, int] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
-        self._lengths: list[int] = []  # tokens of each row; the cache is as wide as the longest
-        self._cache: Any = None
+        self._sequences: dict[int, _Sequence] = {}
+
+    def reserve(self, tokens: int) -> int | None:
+        """See Backend. Memory is taken as a sequence grows."""
+        slot = next(number for number in range(len(self._sequences) + 1) if number not in self._sequences)
+        self._sequences[slot] = _Sequence()
+        return slot
+
+    def release(self, slot: int) -> None:
+        """See Backend."""
+        del self._sequences[slot]
 
     @torch.inference_mode()
-    def prefill(self, ids: Sequence[int]) -> torch.Tensor:
-        """See Forward. The running rows stay as they were if the model fails here."""
-        tokens = torch.tensor([list(ids)], device=self._device)  # (1, prompt)
+    def advance(self, pieces: Sequence[Piece]) -> torch.Tensor:
+        """See Backend. A piece is a whole prompt or one token."""
+        logits: dict[int, torch.Tensor] = {}
+        answers = [piece for piece in pieces if not piece.prompt]
+        if answers:
+            logits |= dict(zip([piece.slot for piece in answers], self._step(answers), strict=True))
+        for piece in pieces:
+            if piece.prompt:
+                logits[piece.slot] = self._prompt(piece)
+        return torch.stack([logits[piece.slot] for piece in pieces if piece.wanted])
+
+    def save(self, slot: int, length: int) -> Prefix:
+        raise NotImplementedError("plain batches keep no prefixes")
+
+    def restore(self, prefix: Prefix, slot: int, length: int) -> None:
+        raise NotImplementedError("plain batches keep no prefixes")
+
+    def _prompt(self, piece: Piece) -> torch.Tensor:
+        tokens = torch.tensor([list(piece.ids)], device=self._device)  # (1, prompt)
         cache = DynamicCache()
         output = self._model(input_ids=tokens, past_key_values=cache, use_cache=True, **self._last_only)
-        logits = self._logits(output)
-        self._merge(cache, len(ids))
-        return logits
+        self._sequences[piece.slot] = _Sequence(_layers(cache), len(piece.ids))
+        return self._logits(output)[0]
 
-    @torch.inference_mode()
-    def step(self, last_ids: Sequence[int]) -> torch.Tensor:
-        """See Forward."""
-        lengths = torch.tensor(self._lengths, device=self._device)
-        width = max(self._lengths) + 1
-        inputs: dict[str, Any] = {"input_ids": torch.tensor(last_ids, device=self._device)[:, None]}  # (rows, 1)
-        if min(self._lengths) != max(self._lengths):
-            columns = torch.arange(width, device=self._device)
-            # (rows, width): 0 where a shorter row is padded on its left
-            inputs["attention_mask"] = (columns >= (width - 1 - lengths)[:, None]).long()
+    def _step(self, pieces: Sequence[Piece]) -> torch.Tensor:
+        lengths = torch.tensor([piece.start for piece in pieces], device=self._device)
+        width = max(piece.start for piece in pieces)
+        sequences = [self._sequences[piece.slot] for piece in pieces]
+        cache = DynamicCache()
+        for number in range(len(sequences[0].layers)):
+            both: list[torch.Tensor] = []
+            for kind in (0, 1):
+                parts = [
+                    (each.layers[number][kind], piece.start) for each, piece in zip(sequences, pieces, strict=True)
+                ]
+                both.append(torch.cat([pad(part[:, :, :used], (0, 0, width - used, 0)) for part, used in parts]))
+            cache.update(both[0], both[1], layer_idx=number)
+        inputs: dict[str, Any] = {"input_ids": torch.tensor([list(piece.ids) for piece in pieces], device=self._device)}
+        if len({piece.start for piece in pieces}) > 1:
+            columns = torch.arange(width + 1, device=self._device)
+            # (rows, width + 1): 0 where a shorter row is padded on its left
+            inputs["attention_mask"] = (columns >= (width - lengths)[:, None]).long()
         if self._takes_positions:
             inputs["position_ids"] = lengths[:, None]
-        output = self._model(past_key_values=self._cache, use_cache=True, **inputs)
-        self._lengths = [length + 1 for length in self._lengths]
+        output = self._model(past_key_values=cache, use_cache=True, **inputs)
+        layers = _layers(cache)
+        for row, (each, piece) in enumerate(zip(sequences, pieces, strict=True)):
+            first = width - piece.start
+            each.layers = [
+                (keys[row : row + 1, :, first:], values[row : row + 1, :, first:]) for keys, values in layers
+            ]
+            each.length = piece.start + 1
         return self._logits(output)
-
-    @torch.inference_mode()
-    def keep(self, rows: Sequence[int]) -> None:
-        """See Forward. Padding that no row needs any more goes too."""
-        self._lengths = [self._lengths[row] for row in rows]
-        if not self._lengths:
-            self._cache = None
-            return
-        chosen = torch.tensor(list(rows), device=self._device)
-        for layer in self._cache.layers:
-            first = layer.keys.shape[-2] - max(self._lengths)
-            layer.keys = layer.keys[chosen, :, first:]
-            layer.values = layer.values[chosen, :, first:]
-
-    def _merge(self, new: Any, length: int) -> None:
-        if not self._lengths:
-            self._cache, self._lengths = new, [length]
-            return
-        width = max([*self._lengths, length])
-        merged = []
-        for old_layer, new_layer in zip(self._cache.layers, new.layers, strict=True):
-            keys = torch.cat([_widened(old_layer.keys, width), _widened(new_layer.keys, width)])
-            values = torch.cat([_widened(old_layer.values, width), _widened(new_layer.values, width)])
-            merged.append((keys, values))  # (rows, heads, width, head size)
-        # Only now, when nothing can fail any more, do the running rows change.
-        for layer, (keys, values) in zip(self._cache.layers, merged, strict=True):
-            layer.keys, layer.values = keys, values
-        self._lengths = [*self._lengths, length]
 
     def _logits(self, output: Any) -> torch.Tensor:
         last: torch.Tensor = output.logits[:, -1, : self.vocab_size]
-        return last.float().cpu()
+        return last.float()
 
 
-def _widened(cached: torch.Tensor, width: int) -> torch.Tensor:
-    return torch.nn.functional.pad(cached, (0, 0, width - cached.shape[-2], 0))
+def _layers(cache: Any) -> Layers:
+    return [(layer.keys, layer.values) for layer in cache.layers]

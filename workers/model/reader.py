@@ -28,6 +28,7 @@ from workers.model.calibration import Calibration
 from workers.model.generation import Finish, Generation, Request
 
 if TYPE_CHECKING:
+    from workers.model.continuous import ContinuousEngine
     from workers.model.engine import Engine
     from workers.model.loader import LoadedModel
 
@@ -62,7 +63,7 @@ class Reading:
 class Reader:
     """One per process; `read` is called by many threads at once."""
 
-    def __init__(self, loaded: LoadedModel, engine: Engine, calibration: Calibration) -> None:
+    def __init__(self, loaded: LoadedModel, engine: Engine | ContinuousEngine, calibration: Calibration) -> None:
         self._tokenizer: Any = loaded.tokenizer
         # Fast tokenizers change their own state while encoding: two threads at once raise "Already borrowed".
         self._tokenizer_lock = threading.Lock()
@@ -73,7 +74,7 @@ class Reader:
         self._intents = {vocabulary[token]: intent for intent, token in INTENT_TOKENS.items() if token in vocabulary}
         self._reply_id = vocabulary.get(REPLY_TOKEN)
         # A model that begins to write the patient's next line has finished its own.
-        self._stop_ids = _end_ids(loaded) | {vocabulary[token] for token in PROMPT_TOKENS if token in vocabulary}
+        self._stop_ids = loaded.end_ids | {vocabulary[token] for token in PROMPT_TOKENS if token in vocabulary}
         self._foreign = [t for t in self._tokenizer.all_special_tokens if t.strip()]
 
     def read(
@@ -223,13 +224,6 @@ class Reader:
         for token in self._foreign:
             text = text.replace(token, " ")
         return text
-
-
-def _end_ids(loaded: LoadedModel) -> set[int]:
-    """Every end-of-text that tokenizer and model name; chat models often have several."""
-    named = getattr(getattr(loaded.model, "generation_config", None), "eos_token_id", None)
-    several = named if isinstance(named, list) else [named]
-    return {id_ for id_ in [loaded.tokenizer.eos_token_id, *several] if isinstance(id_, int)}
 
 
 def _sentences(text: str) -> str | None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch  # noqa: TID253
 
 WORTHWHILE = 1.25  # twice the threads must be this much faster
 TRIAL_S = 0.4  # per number of threads
+FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8")
 
 
 def usable_cores() -> int:
@@ -27,6 +29,15 @@ def usable_cores() -> int:
     except (OSError, ValueError):
         pass  # not Linux, or an older cgroup: affinity alone
     return cores
+
+
+def cpu_flags() -> str:
+    """Return what decides which kernels run, such as "avx2 avx512f avx512_vnni"; "" where the kernel does not tell."""
+    try:
+        line = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return ""
+    return " ".join(flag for flag in FLAGS if flag in line.split())
 
 
 def set_threads(asked: int | str, step: Callable[[], object], most: int | None = None) -> int:

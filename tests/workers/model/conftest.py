@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from shared.prompt import END_OF_TEXT, PROMPT_TOKENS
 from shared.settings import Settings
 from shared.tags import SPECIAL_TOKENS
 from tests.workers.model.hub_server import HubServer, Repo
+from workers.model.checkpoint import Checkpoint, shape_of
+from workers.model.gpt2 import Gpt2
+from workers.model.weights import dense, names, packed, quantised
 
 CONTEXT = 1024
 NAME = "clinic/gpt2"
@@ -62,6 +66,19 @@ def save_model(folder: Path, tokenizer: Any = None, seed: int = 0, silent: bool 
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def own_gpt2(model: Any, vocab: int, precision: str, **others: Any) -> Gpt2:
+    """Our arithmetic with the weights of a model of transformers."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        shape = shape_of(Path(folder), vocab)
+        assert shape
+        with Checkpoint(Path(folder)) as checkpoint:
+            if precision == "int8":
+                made = {key: part for name in names(shape) for key, part in quantised(checkpoint, name).items()}
+                return Gpt2(shape, packed(checkpoint, shape, made), 1 << 28, **others)
+            return Gpt2(shape, dense(checkpoint, shape), 1 << 28, **others)
 
 
 @pytest.fixture(scope="session")

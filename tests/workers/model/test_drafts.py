@@ -84,17 +84,6 @@ def test_a_reply_that_repeats_the_request_is_drafted_from_it() -> None:
     assert Drafter(Corpus([]), PROMPT).draft([91, 92, 93], 3) == [94, 95, 91]  # of a model of any other format
 
 
-def test_a_first_token_is_drafted_only_when_it_is_named() -> None:
-    assert Drafter(CORPUS, PROMPT).draft([], 24) == []
-    assert Drafter(CORPUS, PROMPT, first=INTENT).draft([], 24) == ANSWER
-
-
-def test_a_wrong_first_token_is_forgotten() -> None:
-    drafter = Drafter(CORPUS, PROMPT, first=77)
-    assert drafter.draft([], 24)[0] == 77
-    assert drafter.draft([INTENT], 24) == ANSWER[1:]
-
-
 @given(prompt=ids, generated=ids, most=st.integers(0, 30))
 def test_a_draft_is_never_longer_than_asked_and_never_holds_the_placeholder(
     prompt: list[int], generated: list[int], most: int

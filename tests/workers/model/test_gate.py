@@ -85,7 +85,7 @@ def reader_of(settings_for: Callable[..., Settings]) -> Iterator[Readers]:
 
     def load(folder: Path) -> tuple[Reader, bool]:
         loaded = loader.load(settings_for(folder))
-        engines.append(Engine(loaded.forward).start())
+        engines.append(Engine(loaded.backend).start())
         return Reader(loaded, engines[-1], loaded.calibration), loaded.info.tagged
 
     yield load

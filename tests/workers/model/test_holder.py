@@ -107,7 +107,7 @@ def test_a_model_that_fails_the_gate_is_refused_and_leaves_the_memory(
 
     def remembered(settings: Settings) -> Any:
         loaded = loader.load(settings)
-        kept.append(weakref.ref(loaded.model))
+        kept.append(weakref.ref(loaded.backend))
         return loaded
 
     changed = threading.Event()

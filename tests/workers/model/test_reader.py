@@ -97,7 +97,7 @@ def chat(
 
 @pytest.fixture(scope="module")
 def engine(tagged: LoadedModel) -> Iterator[Engine]:
-    engine = Engine(tagged.forward).start()
+    engine = Engine(tagged.backend).start()
     yield engine
     assert engine.close()
 

@@ -1,0 +1,132 @@
+"""Our GPT-2: transformers is the oracle in float32; in int8 a row's numbers depend on nothing but its own tokens."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch  # noqa: TID253
+from transformers import GPT2Config, GPT2LMHeadModel  # noqa: TID253
+
+from tests.workers.model.conftest import own_gpt2
+from workers.model.backend import BLOCK, Piece
+from workers.model.gpt2 import Gpt2
+from workers.model.linears import Int8Linear, activation_levels, quantise
+
+VOCAB = 300
+
+
+@pytest.fixture(scope="module", params=["gelu_new", "gelu", "relu"])
+def oracle(request: pytest.FixtureRequest) -> Any:
+    torch.manual_seed(1)
+    sizes: dict[str, Any] = {"n_embd": 48, "n_layer": 3, "n_head": 4, "n_positions": 256, "vocab_size": VOCAB}
+    model: Any = GPT2LMHeadModel(GPT2Config(**sizes, activation_function=request.param, initializer_range=0.3))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def int8() -> Gpt2:
+    torch.manual_seed(2)
+    sizes: dict[str, Any] = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 256, "vocab_size": VOCAB}
+    model: Any = GPT2LMHeadModel(GPT2Config(**sizes, initializer_range=0.3))
+    return own_gpt2(model, VOCAB, "int8")
+
+
+def some_ids(count: int, seed: int = 0) -> list[int]:
+    return random.Random(seed).choices(range(VOCAB), k=count)
+
+
+def slot_of(model: Gpt2, tokens: int = 256) -> int:
+    slot = model.reserve(tokens)
+    assert slot is not None
+    return slot
+
+
+def alone(model: Gpt2, prompt: Sequence[int], answer: Sequence[int]) -> torch.Tensor:
+    """The plainest way: the prompt in one pass, then one token at a time; the logits after each."""
+    slot = slot_of(model)
+    rows = [model.advance([Piece(slot, 0, prompt, prompt=True)])]
+    rows += [model.advance([Piece(slot, len(prompt) + i, [token])]) for i, token in enumerate(answer)]
+    model.release(slot)
+    return torch.cat(rows)
+
+
+def test_float32_gives_the_logits_of_transformers(oracle: Any) -> None:
+    ids = some_ids(70)
+    with torch.inference_mode():
+        expected = oracle(torch.tensor([ids])).logits[0]
+    model = own_gpt2(oracle, VOCAB, "fp32")
+    slot = slot_of(model)
+    torch.testing.assert_close(model.advance([Piece(slot, 0, ids, 70, prompt=True)]), expected, atol=2e-4, rtol=1e-4)
+    torch.testing.assert_close(alone(model, ids[:33], ids[33:]), expected[32:], atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_way_to_compute_a_sequence_changes_a_bit(int8: Gpt2, seed: int) -> None:
+    """Chunks, crowds, drafts that are taken back, and prefixes of others, at random."""
+    dice = random.Random(seed)
+    prompt, answer = some_ids(dice.randrange(1, 120), seed), some_ids(12, seed + 1)
+    expected = alone(int8, prompt, answer)
+    others = [(slot_of(int8), some_ids(dice.randrange(2, 60), 100 + n)) for n in range(dice.randrange(4))]
+    mine, done, got = slot_of(int8), 0, []
+    if len(prompt) > BLOCK and dice.random() < 0.5:
+        known = dice.randrange(1, -(-len(prompt) // BLOCK)) * BLOCK
+        donor = slot_of(int8)
+        int8.advance([Piece(donor, 0, [*prompt[:known], *some_ids(9, 7)], prompt=True)])
+        int8.restore(int8.save(donor, known), mine, known)
+        int8.release(donor)
+        done = known
+    progress = dict.fromkeys((slot for slot, _ in others), 0)
+    while done < len(prompt) + len(answer):
+        if done < len(prompt):
+            count = min(len(prompt) - done, dice.randrange(1, 5) * BLOCK)
+            piece = Piece(mine, done, prompt[done : done + count], int(done + count == len(prompt)), prompt=True)
+            right = count
+        else:
+            place = done - len(prompt)
+            right = dice.randrange(1, 4)
+            written = answer[place : place + right]
+            right = len(written)
+            wrong = some_ids(dice.randrange(4), seed + done)
+            piece = Piece(mine, done, [*written, *wrong], right + len(wrong))
+        crowd = [
+            Piece(slot, progress[slot], ids[progress[slot] : progress[slot] + 1])
+            for slot, ids in others
+            if progress[slot] < len(ids)
+        ]
+        logits = int8.advance([*crowd, piece])[len(crowd) :]
+        for one in crowd:
+            progress[one.slot] += 1
+        got.append(logits[:right] if piece.wanted > 1 or not piece.prompt else logits)
+        done += right
+    for slot in [mine, *progress]:
+        int8.release(slot)
+    assert torch.equal(torch.cat(got), expected)
+
+
+def test_int8_is_near_float32_and_zero_rows_stay_finite() -> None:
+    torch.manual_seed(3)
+    weight, rows = torch.randn(96, 64), torch.randn(5, 64)
+    rows[2] = 0
+    bias = torch.randn(96)
+    got = Int8Linear(*quantise(weight), bias)(rows)
+    expected = torch.addmm(bias, rows, weight.T)
+    assert torch.equal(got[2], bias)
+    assert float((got - expected).norm() / expected.norm()) < 0.02
+    assert activation_levels() in (63, 127)
+
+
+def test_memory_is_lent_within_its_budget_and_one_alone_is_always_let_in(oracle: Any) -> None:
+    model = own_gpt2(oracle, VOCAB, "fp32")
+    model._memory.budget = 3 * 64 * model.token_bytes
+    slots = [model.reserve(60) for _ in range(4)]
+    assert slots == [0, 1, 2, None]
+    model.release(1)
+    assert model.reserve(64) == 1
+    assert model.reserve(1) is None
+    for slot in range(3):
+        model.release(slot)
+    assert model.reserve(250) == 0  # larger than the budget, and nobody else is there
+    assert model.reserve(1) is None
