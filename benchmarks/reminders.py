@@ -38,8 +38,8 @@ QUESTIONS = ("¿qué es la tuberculosis?", "hola", "¿cuándo es mi cita?", "a q
 class Clinic:
     """Redis, simulator, webhook and worker of one benchmark."""
 
-    def __init__(self, folder: Path, spread_minutes: float) -> None:
-        self.redis = RedisServer(folder / "redis", fsync="everysec").start()
+    def __init__(self, folder: Path, spread_minutes: float, fsync: str = "everysec", **settings: str) -> None:
+        self.redis = RedisServer(folder / "redis", fsync=fsync).start()
         self.store = redis.Redis.from_url(self.redis.url, decode_responses=True)
         port, world_port = free_port(), free_port()
         self.world = f"http://127.0.0.1:{world_port}"
@@ -62,7 +62,9 @@ class Clinic:
             "REMINDER_SPREAD_MINUTES": str(spread_minutes),
             "CANARY_MINUTES": "0",
             "LOG_LEVEL": "WARNING",
+            **settings,
         }
+        self.port = port
         self.environment, self.folder = environment, folder
         self.worker = processes.worker(environment, folder)
         self.running: list[Process] = [processes.simulator(environment, folder), processes.webhook(environment, folder)]
@@ -143,9 +145,10 @@ def wait_for(condition: Any, timeout_s: float = 60) -> None:
 
 
 @contextlib.contextmanager
-def clinic(spread_minutes: float) -> Iterator[Clinic]:
-    with tempfile.TemporaryDirectory(prefix="bench-reminders-") as name:
-        built = Clinic(Path(name), spread_minutes)
+def clinic(spread_minutes: float, fsync: str = "everysec", **settings: str) -> Iterator[Clinic]:
+    """A system for one measurement; `settings` go to all its processes."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        built = Clinic(Path(name), spread_minutes, fsync, **settings)
         try:
             yield built
         finally:

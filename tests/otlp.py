@@ -25,6 +25,8 @@ class Span:
     attributes: dict[str, Any]
     links: list[tuple[str, str]]  # trace, span
     error: str
+    start_ns: int = 0  # since 1970
+    end_ns: int = 0
 
 
 class Collector:
@@ -84,6 +86,8 @@ def _read(body: bytes) -> list[Span]:
                     attributes={a.key: getattr(a.value, a.value.WhichOneof("value")) for a in span.attributes},
                     links=[(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
                     error=span.status.message if span.status.code == trace_pb2.Status.STATUS_CODE_ERROR else "",
+                    start_ns=span.start_time_unix_nano,
+                    end_ns=span.end_time_unix_nano,
                 )
             )
     return found
