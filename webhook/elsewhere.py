@@ -7,7 +7,7 @@ the group that shares the next one. Without gevent (tests) the call is made wher
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from gevent import monkey
 from gevent.threadpool import ThreadPool
@@ -27,5 +27,16 @@ class Elsewhere:
         """Call the function and wait for its result; what it raises is raised here."""
         if self._pool is None:
             return function(*arguments)
-        result: Result = self._pool.spawn(function, *arguments).get()
-        return result
+        # Caught there: gevent prints what a function of its pool raises, and where stderr is a file on the full disk
+        # that fails too, and nobody would ever get the result.
+        result, error = self._pool.spawn(_tried, function, arguments).get()
+        if error is not None:
+            raise error
+        return cast(Result, result)
+
+
+def _tried(function: Callable[..., object], arguments: tuple[object, ...]) -> tuple[object, Exception | None]:
+    try:
+        return function(*arguments), None
+    except Exception as error:
+        return None, error
