@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 N8N_DIR ?= var/n8n
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose test-n8n check deploy rollback doctor bench bench-reminders bench-spool chaos train evaluate report lock clean
+.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-spool chaos train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -44,6 +44,15 @@ check: $(VENV)/.installed ## format, lint, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+security: $(VENV)/.installed ## what docs/security.md claims: scanners, slow patterns, Redis' login, hashes (minutes)
+	@$(BIN)/hadolint Dockerfile.webhook Dockerfile.worker
+	@$(BIN)/python -m pytest -q tests/security tests/fuzz
+
+fuzz: $(VENV)/.installed ## 1,000,000 inputs by atheris against what comes from outside (an hour or two on one core)
+	@$(BIN)/pip install -q -c requirements.lock ".[fuzz]"
+	@rm -rf build *.egg-info
+	@$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 doctor: $(VENV)/.installed ## check what this installation needs: settings, Redis, workers, model, Meta, backend, mail, clock
 	@$(BIN)/python -m workers.doctor $(ARGS)
@@ -80,11 +89,12 @@ deploy: ## update the Compose stack of this server to the release that is checke
 rollback: ## go back to the release before the last update
 	@deploy/rollback.sh
 
-lock: ## write the exact versions of a fresh installation to requirements.lock
+lock: ## write the exact versions of a fresh installation to requirements.lock, with hashes for the images
 	@rm -rf var/lock && $(PYTHON) -m venv var/lock
-	@var/lock/bin/pip install -q "torch==$(TORCH)" && var/lock/bin/pip install -q ".[webhook,worker,dev]"
+	@var/lock/bin/pip install -q "torch==$(TORCH)" && var/lock/bin/pip install -q ".[webhook,worker,dev,fuzz]"
 	@{ echo "# Exact versions, written by 'make lock'. The torch build (CPU or CUDA) is chosen where it is installed."; \
 	   var/lock/bin/pip freeze --exclude canada-tb-assistant | sed 's/+cpu$$//' | grep -vi '^-e\|@ file'; } > requirements.lock
+	@var/lock/bin/python deploy/hashes.py
 	@rm -rf build *.egg-info var/lock
 
 clean: ## remove what make made here (the model cache stays)

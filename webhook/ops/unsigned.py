@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
 @functools.lru_cache(maxsize=4)
 def _parse(path: Path, _changed_ns: int) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - a safe loader, the fast one
+    found = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 # nosec B506 - a safe loader, the fast one
     return found if isinstance(found, dict) else {}
 
 

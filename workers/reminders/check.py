@@ -57,4 +57,4 @@ def pause(services: Services, seconds: float) -> None:
 
 
 def _jitter_s() -> float:
-    return random.uniform(0, BACKEND_WAIT_S)  # noqa: S311 (spreads load, hides nothing)
+    return random.uniform(0, BACKEND_WAIT_S)  # noqa: S311 # nosec B311 - spreads load, hides nothing
