@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 N8N_DIR ?= var/n8n
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-spool chaos train evaluate report lock clean
+.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-engine bench-spool chaos train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ bench: $(VENV)/.installed ## benchmarks: ratios against a baseline taken in the 
 
 bench-reminders: $(VENV)/.installed ## 10,000 reminders against Meta's limits, and beside replies (about 25 minutes)
 	@$(BIN)/python -m benchmarks.reminders
+
+bench-engine: $(VENV)/.installed ## the engine beside transformers and CTranslate2, an hour on quiet cores: ARGS="a c --picture docs/engine.png"
+	@$(BIN)/python -m benchmarks.engine --out var/engine.json $(ARGS)
 
 chaos: $(VENV)/.installed ## everything that breaks in production, for half an hour, while patients write: ARGS="--seed 1"
 	@$(BIN)/python -m tests.chaos --messages-per-second 12 --out var/chaos.json $(ARGS)
