@@ -119,6 +119,18 @@ def test_a_signed_message_is_accepted_and_a_forged_one_is_not(nginx: Nginx, syst
     assert ask(nginx, "POST", "/webhook/whatsapp", data=b"{}", headers=forged).status_code == 401
 
 
+def test_old_tls_is_refused_and_nginx_does_not_tell_its_version(nginx: Nginx) -> None:
+    context = ssl.create_default_context(cafile=str(nginx.authority.file))
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with socket.create_connection(("127.0.0.1", nginx.https), timeout=10) as connection, pytest.raises(ssl.SSLError):
+        context.wrap_socket(connection, server_hostname="localhost")
+    answer = ask(nginx, "GET", "/nothing")
+    assert answer.headers["Server"] == "nginx"
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
 def test_a_burst_of_meta_is_not_limited(nginx: Nginx) -> None:
     with browser_of(nginx) as session:
         url = f"https://localhost:{nginx.https}/webhook/whatsapp"

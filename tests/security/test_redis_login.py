@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
 
-from tests.processes.system import started, texts
+from tests.processes.system import APP_SECRET, started, texts
 from tests.security.guarded_redis import PASSWORD, ROOT, GuardedRedis
 from tests.security.patterns import modules
 
@@ -110,3 +111,9 @@ def test_the_whole_product_works_with_this_login(tmp_path: Path, monkeypatch: py
         with server.admin() as admin:
             refused = admin.execute_command("ACL", "LOG")
         assert refused == [], refused
+        logs = [*tmp_path.rglob("*.log"), *tmp_path.rglob("logs/*")]
+        assert len(logs) >= 4
+        for log in logs:
+            said = log.read_text(errors="replace")
+            for secret in (PASSWORD, quote(PASSWORD, safe=""), APP_SECRET):
+                assert secret not in said, log
