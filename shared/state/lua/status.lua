@@ -19,7 +19,12 @@ redis.call('HSET', key, 'status', ARGV[2])
 if ARGV[3] ~= '' then redis.call('HSET', key, 'code', ARGV[3]) end
 if state == 'sending' or state == 'unknown' then
   redis.call('HSET', key, 'state', ARGV[2] == 'failed' and 'failed' or 'sent', 'since', now_ms())
-  if state == 'unknown' then count('settled_by_status_total') end
+  if state == 'unknown' then
+    count('settled_by_status_total')
+  elseif ARGV[2] ~= 'failed' then -- the status overtook the answer to the send (sent.lua), which then finds it done
+    count('sends_total|outcome=sent')
+    audit('sent', p, id)
+  end
   if f[3] then redis.call('ZADD', string.match(f[3], ':reminder$') and 'reminders' or KEYS[2], now_ms(), f[3]) end -- the next in the outbox need not wait any longer
 end
 audit('status', p, id, {status = ARGV[2], code = ARGV[3]})

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from shared.messages import Delivery, DeliveryKind, DeliveryState, Reply, StatusUpdate
-from shared.state import outbox
+from shared.state import audit, outbox
 from shared.state.leases import Leases
 from shared.state.outbox import Claim
 
@@ -131,6 +131,15 @@ def test_a_status_that_settled_meanwhile_wins_over_a_late_timeout(client: redis.
     outbox.note_statuses(client, [StatusUpdate(wamid="w", status="delivered", at=NOW, delivery_id="d_1")])
     assert not outbox.mark_unsent(client, "p_1", "normal", sender.token, claimed, DeliveryState.UNKNOWN)
     assert sender.claim().kind is Claim.EMPTY
+
+
+def test_a_send_whose_status_overtakes_the_answer_is_counted_once(client: redis.Redis) -> None:
+    put(client, "d_1")
+    claimed = Sender(client).claim()
+    assert outbox.note_statuses(client, [StatusUpdate(wamid="wamid.1", status="sent", at=NOW, delivery_id="d_1")]) == 1
+    outbox.mark_sent(client, "p_1", "normal", claimed, "wamid.1")
+    assert client.hget("metrics", "sends_total|outcome=sent") == "1"
+    assert [r.event for r in audit.read(client, "-")] == ["sending", "sent", "status"]
 
 
 def test_statuses_only_move_forward_and_are_found_by_wamid_too(client: redis.Redis) -> None:
