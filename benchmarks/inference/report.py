@@ -76,8 +76,27 @@ def _exact(row: Figures) -> str:
 
 
 def _small_server(row: Figures) -> str:
-    head = ["start", "ready s", "of it loading", "most MB while loading", "idle", "serving", "CPU-s a reply", "p95 s"]
-    keys = ("ready_s", "load_s", "loading_most_mb", "idle_mb", "steady_mb", "cpu_s_per_reply", "p95_s")
+    head = [
+        "start",
+        "ready s",
+        "of it loading",
+        "most MB while loading",
+        "idle",
+        "serving",
+        "after it",
+        "CPU-s a reply",
+        "p95 s",
+    ]
+    keys = (
+        "ready_s",
+        "load_s",
+        "loading_most_mb",
+        "idle_mb",
+        "serving_most_mb",
+        "after_mb",
+        "cpu_s_per_reply",
+        "p95_s",
+    )
     rows = [[name, each.get("error", ""), *map(each.get, keys[1:])] for name, each in row["starts"].items()]
     rows = [[r[0], row["starts"][r[0]].get("ready_s", r[1]), *r[2:]] for r in rows]
     return f"{row['model']}; limit: {row['limit']}.\n\n" + _table(head, rows)
@@ -108,7 +127,8 @@ def draw(found: Figures, path: Path) -> None:
             right.bar_label(drawn, fmt="%.1f", fontsize=7)
         right.set_xticks([x + 0.2 for x in range(len(names))], names, fontsize=8)
         right.set_ylabel("a reply of the bundled model")
-        right.legend(fontsize=8)
+        right.margins(y=0.2)
+        right.legend(fontsize=8, ncols=2, loc="upper right")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     pyplot.close(figure)

@@ -45,8 +45,8 @@ def small_server(folder: Path, each: int) -> Figures:
     if all("error" not in row for row in rows.values()):
         for part in ("ready_s", "load_s"):
             found[f"second_faster_{part}"] = round(rows["first"][part] / rows["second"][part], 2)
-        found["steady_mb"] = max(row["steady_mb"] for row in rows.values())
-        found["peak_mb"] = max(row["peak_mb"] for row in rows.values())
+        for part in ("idle_mb", "serving_most_mb", "after_mb", "peak_mb"):
+            found[part] = max(row[part] for row in rows.values())
     return found
 
 
@@ -143,7 +143,7 @@ def serve(folder: Path, cache: Path, each: int) -> None:
     facts = {"load_s": round(load_s, 2), "precision": loaded.info.precision, "idle_mb": round(anonymous_mb())}
     print(json.dumps(facts | {"loading_most_mb": (loading := watch.since_last())}), flush=True)
     cost = closed_loop(side, ragged(CLIENTS * each, 1), CLIENTS)
-    steady, stats = anonymous_mb(), engine.stats()
+    after, stats = anonymous_mb(), engine.stats()
     serving = watch.since_last()
     side.close()
     figures = {
@@ -151,8 +151,8 @@ def serve(folder: Path, cache: Path, each: int) -> None:
         "cpu_s_per_reply": round(cost.cpu_s / len(cost.latencies), 2),
         "p50_s": round(percentile(cost.latencies, 50), 2),
         "p95_s": round(percentile(cost.latencies, 95), 2),
-        "steady_mb": round(max(steady, serving)),
-        "after_mb": round(steady),
+        "serving_most_mb": round(max(after, serving)),
+        "after_mb": round(after),
         "peak_mb": round(max(loading, serving)),
         "most_rows": max(asdict(stats)["batch_sizes"], default=0),
         "kept_prefix_mb": round(stats.prefix_bytes / 1e6),
