@@ -67,7 +67,8 @@ def table(done: Run) -> str:
         f"{verdict.replies} replies received, {verdict.bookings} bookings confirmed",
         f"lost {len(verdict.lost)}, doubled {len(verdict.doubled)}, out of order {len(verdict.disordered)}, "
         f"dead letters {verdict.dead}",
-        f"sent again because answer and status were both withheld: {verdict.withheld}",
+        f"sent again because answer and status were both withheld: {verdict.withheld}; "
+        f"withheld twice, so that staff were asked to call: {len(verdict.called)}",
         f"restarted by the engine unasked: {dict(done.restarts) or 'none'}",
         f"repeat it: python -m tests.chaos {again}",
     ]

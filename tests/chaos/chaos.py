@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import logging
 import random
 import threading
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 KINDS: tuple[Fault, ...] = (*PROCESSES, *REDIS, *PARTNERS, *CLOCKS)
 PAUSE_S = (0.5, 2.5)  # between the beginnings of two faults
-RECOVER_S = 180.0  # the longest pause of a turn or delivery is 60 s
+RECOVER_S = 330.0  # the longest pause is 4^4 s, after a refusal for the pair rate
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Run:
     model: str
     pace: float
     injected: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)  # faults that could not be put in or healed
+    failed: list[str] = field(default_factory=list)  # faults that could not be healed
     stretches: list[tuple[float, float]] = field(default_factory=list)  # Unix seconds
     restarts: Counter[str] = field(default_factory=Counter)
     refused: int = 0
@@ -131,10 +132,10 @@ def _act(stage: Stage, posting: Posting, faults: Iterator[tuple[float, Fault]], 
                 heal = fault.inject(stage, posting)
                 done.injected[fault.name] += 1
                 done.log.append(f"{now:7.1f} s  {fault.name}")
-                log.info(done.log[-1])
                 heapq.heappush(open_, (time.monotonic() - begun + fault.seconds, next(tie), fault, heal, since))
             except (OSError, ValueError, AssertionError, redis.RedisError, requests.RequestException) as error:
-                done.failed.append(f"{fault.name}: not injected, {type(error).__name__} {error}")
+                done.log.append(f"{now:7.1f} s  not possible now: {fault.name} ({type(error).__name__})")
+            log.info(done.log[-1])
             upcoming = next(faults, None)
         time.sleep(0.05)
     stage.wait()
@@ -176,10 +177,15 @@ def _judge(stage: Stage, posting: Posting, booking: Booking, words: dict[str, st
     for key in stage.store.scan_iter("delivery:*", count=1000):
         fields = stage.store.hmget(key, "covers")
         covers[key.removeprefix("delivery:")] = str(fields[0] or "").split()
-    done.verdict = judge(posting.said, _received(stage), covers, words, done.stretches)
+    done.verdict = judge(posting.said, _received(stage), covers, words, done.stretches, _on_call_list(stage))
     judge_bookings(done.verdict, booking.confirmed, stage.system.control("agenda", days=400)["appointments"])
     done.verdict.dead = int(stage.store.llen("dead"))
     done.refused, done.repeated, done.restarts = posting.refused, posting.repeated, stage.restarts
+
+
+def _on_call_list(stage: Stage) -> set[str]:
+    """Deliveries whose answer and status were withheld twice: it is not tried a third time, staff are asked to call."""
+    return {str(id_) for id_, line in stage.store.hgetall("calls").items() if json.loads(line)["why"] == "unknown"}
 
 
 def _received(stage: Stage) -> list[dict[str, Any]]:

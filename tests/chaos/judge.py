@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -31,6 +31,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)  # withheld twice, so that staff were asked to call: no reply came
     withheld: int = 0
     bookings: int = 0
     dead: int = 0
@@ -46,6 +47,7 @@ def judge(
     covers: Mapping[str, Sequence[str]],
     words: Mapping[str, str],
     withholding: Sequence[tuple[float, float]],
+    calls: Collection[str] = (),
 ) -> Verdict:
     """Compare what patients wrote with what they got.
 
@@ -55,6 +57,7 @@ def judge(
         covers: delivery id -> message ids that it answers, from the store.
         words: topic -> the text that answers its button.
         withholding: stretches of time, Unix seconds, in which a fault could keep an answer of Meta from us.
+        calls: delivery ids on the call list of staff.
     """
     verdict = Verdict(messages=len(said), replies=len(received))
     copies: dict[str, list[Received]] = defaultdict(list)
@@ -77,6 +80,10 @@ def judge(
         found = [own] if own in first else []
         if one.sort not in (TAPPING, IN_DANGER) or delivery_id(id_, "apology") in first:
             found = answered.get(id_, [])
+        on_list = own in calls or any(id_ in covers.get(delivery, ()) for delivery in calls)
+        if not found and on_list:
+            verdict.called.append(f"{one.wamid} of {one.sort}, rank {one.rank}: staff were asked to call")
+            continue
         if delivery_id(id_, "apology") in found or not found:
             what = "an apology" if found else "nothing"
             verdict.lost.append(f"{one.wamid} of {one.sort}, rank {one.rank}: {what} was received ({own})")

@@ -17,7 +17,7 @@ from tests.chaos.posting import IN_DANGER, TAPPING, Said
 from tests.processes.system import PATIENT_ID_KEY
 from workers.triage import delivery_id
 
-SEED = 20261126
+SEED = 48  # its refusal for the pair rate comes early: at a fourth try Meta asks for 256 s of silence
 SECONDS = 100
 
 
@@ -94,6 +94,12 @@ def test_the_judge(
 ) -> None:
     verdict = judge(messages, received, {}, WORDS, faults)
     assert (len(verdict.lost), len(verdict.doubled), len(verdict.disordered), verdict.withheld) == found
+
+
+def test_what_staff_were_asked_to_call_about_is_counted_apart() -> None:
+    reply = str(got(1, 1)["delivery_id"])
+    verdict = judge([said(1, 1), said(2, 2)], [got(2, 2)], {}, WORDS, [], {reply})
+    assert (len(verdict.called), verdict.lost) == (1, [])
 
 
 def test_an_apology_is_no_answer() -> None:
