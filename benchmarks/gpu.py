@@ -84,7 +84,7 @@ def compare(wanted: Sequence[Reading | None], got: Sequence[Reading | None]) -> 
 def plain(device: str, precision: str) -> Answer:
     """Return the baseline: one request at a time, everything but prompt and tokenizer left to transformers."""
     tokenizer: Any = AutoTokenizer.from_pretrained(BUNDLED_MODEL)
-    model: Any = AutoModelForCausalLM.from_pretrained(BUNDLED_MODEL, dtype=DTYPES[precision])
+    model: Any = AutoModelForCausalLM.from_pretrained(BUNDLED_MODEL, dtype=DTYPES.get(precision, torch.float32))
     model.to(device).eval()
     lock, context = threading.Lock(), int(model.config.max_position_embeddings)
 
@@ -181,7 +181,7 @@ def main() -> int:
     print(f"torch {torch.__version__}, {card}", flush=True)
     figures: Figures = {"torch": torch.__version__, "card": card, "models": []}
     wanted: list[Reading | None] = []
-    on_gpu = [("cuda", precision) for precision in ("auto", "bf16", "fp32")] if asked.device == "cuda" else []
+    on_gpu = [("cuda", precision) for precision in ("auto", "fp32")] if asked.device == "cuda" else []
     for device, precision in (("cpu", "auto"), *on_gpu):
         try:
             row = measure(device, precision, lines, wanted, amount)

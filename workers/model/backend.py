@@ -57,6 +57,7 @@ class Backend(Protocol):
     chunk: int  # tokens of a prompt in one pass; a multiple of BLOCK
     draft_rows: int  # rows of a pass that cost little more than one: so many may be spent on drafts; 0: none
     token_bytes: int  # of keys and values; 0: prefixes cannot be kept
+    takes_several: bool  # a piece of an answer may hold more than one token
 
     def reserve(self, tokens: int) -> int | None:
         """Return a slot with room for so many tokens, or None while memory for it is taken by others."""

@@ -258,7 +258,7 @@ class Engine:
 
     def _take(self, row: Row, finish: Finish | None, accepted: int) -> None:
         forced = 0
-        if not finish:
+        if not finish and self._backend.takes_several:
             finish, forced = row.force()
         job = row.job
         with self._lock:

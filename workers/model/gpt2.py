@@ -74,12 +74,14 @@ class Memory:
 class Gpt2:
     """A `Backend`. Slots are tensors of just the length that their request can reach."""
 
+    takes_several = True
+
     def __init__(self, shape: Shape, weights: Weights, kv_bytes: int, most_rows: int = 8) -> None:
         self._shape, self._weights = shape, weights
         self._act = ACTIVATIONS[shape.activation]
         self._memory = Memory(kv_bytes)
         self.context_length, self.vocab_size = shape.context, shape.vocab
-        self.most_rows, self.chunk, self.draft_rows = most_rows, 64, 12
+        self.most_rows, self.chunk, self.draft_rows, self._block = most_rows, 64, 12, BLOCK
         table = weights.positions
         self._device, self._dtype = table.device, table.dtype
         self.token_bytes = shape.layers * 2 * shape.width * table.dtype.itemsize
@@ -132,7 +134,7 @@ class Gpt2:
         for piece in pieces:
             cached, start, end = self._memory.slots[piece.slot], piece.start, piece.start + len(piece.ids)
             while start < end:
-                stop = min(end, start - start % BLOCK + BLOCK) if piece.prompt else start + 1
+                stop = min(end, start - start % self._block + self._block) if piece.prompt else start + 1
                 mask = None
                 if stop - start > 1:
                     mask = torch.ones(stop - start, stop, dtype=torch.bool, device=self._device).tril(start)

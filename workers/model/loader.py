@@ -31,6 +31,7 @@ from workers.model.checkpoint import Checkpoint, shape_of
 from workers.model.conversion import convert, refusal
 from workers.model.errors import ModelConfigError
 from workers.model.gpt2 import Gpt2
+from workers.model.graphs import GraphedGpt2, rows_for
 from workers.model.hub import Located, has_safetensors, has_weights, locate
 from workers.model.info import ModelInfo
 from workers.model.memory import kv_bytes, memory_limit, resident_mb
@@ -127,6 +128,9 @@ def _build_own(located: Located, tokenizer: Any, device: str, settings: Settings
                 return _Built(model, precision, parameters)
             precision = "fp32"
         weights = dense(checkpoint, shape, device, _DTYPES[precision])
+    if device == "cuda":
+        rows = rows_for(shape, torch.cuda.mem_get_info()[0], _DTYPES[precision].itemsize)
+        return _Built(GraphedGpt2(shape, weights, rows), precision, parameters)
     return _Built(Gpt2(shape, weights, budget), precision, parameters)
 
 

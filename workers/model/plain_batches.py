@@ -33,6 +33,7 @@ class PlainBatches:
 
     token_bytes = 0
     draft_rows = 0
+    takes_several = False
 
     def __init__(self, model: Any, vocab_size: int | None = None, most_rows: int = 8) -> None:
         """`vocab_size`: tokens that the tokenizer knows, when the model's table has more rows than that."""

@@ -43,12 +43,11 @@ class Prefixes:
         return self._kept[best][0], length - length % BLOCK
 
     def wants(self, ids: Sequence[int], token_bytes: int) -> int:
-        """Return how many of a prompt's first tokens are worth keeping: 0 when they are kept already or too many."""
-        length = len(ids) - len(ids) % BLOCK
+        """Return how many of a prompt's first tokens to keep: as many as fit, 0 when they are kept already."""
+        most = min(len(ids), self._most_bytes // token_bytes) if token_bytes else 0
+        length = most - most % BLOCK
         start = tuple(ids[:length])
-        if not 0 < length * token_bytes <= self._most_bytes or any(key[:length] == start for key in self._kept):
-            return 0
-        return length
+        return 0 if any(key[:length] == start for key in self._kept) else length
 
     def keep(self, ids: Sequence[int], prefix: Prefix) -> None:
         """Keep a prefix of `ids`, dropping what it continues, and the oldest ones until all fits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -15,6 +16,7 @@ from shared.errors import EngineBusy, PromptTooLong
 from shared.logs import JsonFormatter, bind
 from tests.workers.model.conftest import own_gpt2
 from workers.model.backend import Backend, Piece, Prefix
+from workers.model.drafts import Corpus
 from workers.model.engine import Engine, Limits
 from workers.model.generation import Finish, Request
 from workers.model.plain_batches import PlainBatches
@@ -28,6 +30,7 @@ class Counting:
     context_length = 64
     vocab_size = 50
     draft_rows = 0
+    takes_several = True
     token_bytes = 0
     chunk = 64
 
@@ -361,3 +364,82 @@ def test_the_figures_add_up(engine: Engine) -> None:
     assert (stats.requests, stats.finished, stats.tokens, stats.prompt_tokens) == (3, 3, 9, 6)
     assert sum(rows * steps for rows, steps in stats.batch_sizes.items()) == 6  # the first token comes with the prompt
     assert sum(stats.batch_sizes.values()) == stats.steps
+
+
+def test_what_the_grammar_leaves_no_choice_about_costs_no_pass(engine: Engine, counting: Counting) -> None:
+    path = [2, 3, 4, 9, 9, 5]
+
+    def allowed(done: list[int]) -> list[int] | None:
+        return [path[len(done)]] if len(done) in (1, 2, 3) else None
+
+    answer = engine.submit(ask([1], 6, allowed=allowed)).result(WAIT_S)
+    assert answer.ids == (2, 3, 4, 9, 10, 11)
+    assert answer.logprobs[1:4] == (0.0, 0.0, 0.0)
+    assert [[*piece.ids] for (piece,) in counting.passes] == [[1], [2, 3, 4, 9], [10]]
+    assert engine.stats().forced == 3
+
+
+def test_a_grammar_over_plain_batches_is_served_token_by_token(model: Any, tokenizer: Any) -> None:
+    only = [70, 71, 72, 73]
+    request = Request(prompts_of(tokenizer)[1], 8, allowed=lambda done: [only[len(done)]] if len(done) < 4 else None)
+    answers = []
+    for make in (plain_batches, our_gpt2):
+        engine = Engine(make(model, len(tokenizer))).start()
+        crowd = [engine.submit(Request(ids, 9)) for ids in prompts_of(tokenizer)[:3]]
+        answers.append(engine.submit(request).result(WAIT_S).ids)
+        for future in crowd:
+            future.result(WAIT_S)
+        assert engine.stats().failed == 0
+        assert engine.close()
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("right", [0.0, 0.5, 1.0])
+def test_drafts_change_the_number_of_passes_and_nothing_else(model: Any, tokenizer: Any, right: float) -> None:
+    """Drafts made of the true answer with faults in it, in a crowd."""
+    prompts = prompts_of(tokenizer)
+    plain = Engine(own_gpt2(model, len(tokenizer), "int8")).start()
+    wanted = [plain.submit(Request(ids, 30)).result(WAIT_S) for ids in prompts]
+    passes = plain.stats().passes
+    assert plain.close()
+    dice = random.Random(1)
+    told = [[token if dice.random() < right else 40 for token in answer.ids] for answer in wanted]
+    corpus = Corpus(([*ids], 1) for ids in told)
+    engine = Engine(own_gpt2(model, len(tokenizer), "int8"), corpus=corpus).start()
+    alone = [engine.submit(Request(ids, 30)).result(WAIT_S) for ids in prompts]
+    together = [future.result(WAIT_S) for future in [engine.submit(Request(ids, 30)) for ids in prompts]]
+    for answers in (alone, together):
+        assert [answer.ids for answer in answers] == [answer.ids for answer in wanted]
+        assert [answer.logprobs for answer in answers] == [answer.logprobs for answer in wanted]
+    stats = engine.stats()
+    assert engine.close()
+    assert stats.tokens == 2 * sum(len(answer.ids) for answer in wanted)
+    if right == 1.0:
+        assert stats.accepted > stats.tokens / 3  # a crowd of seven leaves no room for drafts
+        assert stats.passes < passes
+
+
+def test_a_prompt_is_read_in_chunks_beside_running_answers(counting: Counting) -> None:
+    counting.chunk = 16
+    engine = Engine(counting).start()
+    counting.gate.clear()
+    running = engine.submit(ask([1], 20))
+    assert counting.stepping.wait(WAIT_S)
+    long = engine.submit(ask([7] * 39, 2))
+    counting.gate.set()
+    assert (len(running.result(WAIT_S).ids), long.result(WAIT_S).ids) == (20, (8, 9))
+    chunks = [len(piece.ids) for pieces in counting.passes for piece in pieces if piece.prompt]
+    assert chunks == [1, 16, 16, 7]
+    assert all(len(pieces) == 2 for pieces in counting.passes[2:5])
+    assert engine.close()
+
+
+def test_a_prefix_is_kept_and_restored(counting: Counting) -> None:
+    counting.token_bytes = 4
+    engine = Engine(counting).start()
+    start = list(range(20))
+    for last in (30, 31, 32):
+        engine.submit(ask([*start, last], 2)).result(WAIT_S)
+    assert counting.restored == [16, 16]
+    assert (engine.stats().prompt_tokens, engine.stats().prefix_tokens) == (63, 32)
+    assert engine.close()

@@ -13,6 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel  # noqa: TID253
 from tests.workers.model.conftest import own_gpt2
 from workers.model.backend import BLOCK, Piece
 from workers.model.gpt2 import Gpt2
+from workers.model.graphs import GraphedGpt2, rows_for
 from workers.model.linears import Int8Linear, activation_levels, quantise
 
 VOCAB = 300
@@ -130,3 +131,35 @@ def test_memory_is_lent_within_its_budget_and_one_alone_is_always_let_in(oracle:
         model.release(slot)
     assert model.reserve(250) == 0  # larger than the budget, and nobody else is there
     assert model.reserve(1) is None
+
+
+def test_the_steps_of_the_gpu_give_the_logits_of_transformers(oracle: Any) -> None:
+    """Its arithmetic, here without a graph: slots that come and go, a prompt beside steps, rows that nobody has."""
+    plain = own_gpt2(oracle, VOCAB, "fp32")
+    model = GraphedGpt2(plain._shape, plain._weights, most_rows=6)
+    texts = {name: some_ids(length, length) for name, length in (("a", 30), ("b", 67), ("c", 12), ("d", 40))}
+    with torch.inference_mode():
+        expected = {name: oracle(torch.tensor([ids])).logits[0] for name, ids in texts.items()}
+    slots = {name: slot_of(model, 80) for name in "abc"}
+    for name in "abc":
+        logits = model.advance([Piece(slots[name], 0, texts[name][:5], prompt=True)])
+        torch.testing.assert_close(logits[0], expected[name][4], atol=2e-4, rtol=1e-4)
+    for place in range(5, 12):
+        steps = [Piece(slots[name], place, [texts[name][place]]) for name in "cab"]
+        for name, row in zip("cab", model.advance(steps), strict=True):
+            torch.testing.assert_close(row, expected[name][place], atol=2e-4, rtol=1e-4)
+    model.release(slots.pop("a"))
+    slots["d"] = slot_of(model, 80)
+    assert slots["d"] == 0
+    both = model.advance([Piece(slots["b"], 12, [texts["b"][12]]), Piece(0, 0, texts["d"][:39], 2, prompt=True)])
+    torch.testing.assert_close(both[0], expected["b"][12], atol=2e-4, rtol=1e-4)
+    torch.testing.assert_close(both[1:], expected["d"][37:39], atol=2e-4, rtol=1e-4)
+    last = model.advance([Piece(0, 39, [texts["d"][39]])])
+    torch.testing.assert_close(last[0], expected["d"][39], atol=2e-4, rtol=1e-4)
+
+
+def test_a_card_holds_as_many_rows_as_its_memory_allows(oracle: Any) -> None:
+    shape = own_gpt2(oracle, VOCAB, "fp32")._shape
+    row = 3 * 2 * 257 * 48 * 2
+    assert rows_for(shape, 20 * row, 2) == 10
+    assert (rows_for(shape, 0, 2), rows_for(shape, 1 << 40, 2)) == (1, 256)
