@@ -19,6 +19,7 @@ from webhook.news import read_news
 _OBJECT = "whatsapp_business_account"
 _MAX_ID_BYTES = 512  # wamids are around 60 characters and may grow
 _LAST_SECOND = 253_402_300_799  # end of the year 9999
+_MAX_ODD = 50  # items kept apart of one body; with more of them the body is kept whole, once
 # A mistake of ours, or a shape nobody thought of, must cost one item and not the batch.
 _ODD = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
@@ -27,7 +28,8 @@ _ODD = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 class Parsed:
     """One webhook body, read.
 
-    `unreadable` holds bodies: each odd item in an envelope of its own, so that it can be parsed again after a fix.
+    `unreadable` holds bodies: each odd item in an envelope of its own, so that it can be parsed again after a fix; of a
+    body with very many of them, the whole.
     `ignored` counts what was understood and needs nothing: other numbers, other fields, deletions.
     """
 
@@ -50,7 +52,8 @@ def parse(body: object, phone_number_id: str | None, key: bytes, received_at: dt
     """
     reader = _Reader(phone_number_id, key, received_at)
     reader.read_body(body)
-    return Parsed(reader.messages, reader.statuses, reader.changes, reader.unreadable, reader.ignored, reader.news)
+    unreadable = reader.unreadable if len(reader.unreadable) <= _MAX_ODD else [body]
+    return Parsed(reader.messages, reader.statuses, reader.changes, unreadable, reader.ignored, reader.news)
 
 
 class _Reader:
@@ -73,7 +76,7 @@ class _Reader:
         for entry in entries:
             changes = entry.get("changes") if isinstance(entry, dict) else None
             if not isinstance(changes, list):
-                self.unreadable.append({"object": _OBJECT, "entry": [entry]})
+                self._set_aside([entry])
                 continue
             for change in changes:
                 self._read_change(change)
@@ -84,7 +87,7 @@ class _Reader:
         if isinstance(name, str) and name != "messages":
             self._read_news(name, value)
         elif not isinstance(value, dict) or not isinstance(name, str):
-            self.unreadable.append({"object": _OBJECT, "entry": [{"changes": [change]}]})
+            self._set_aside([{"changes": [change]}])
         elif self._is_for_another_number(value):
             self.ignored += 1
         else:
@@ -122,13 +125,20 @@ class _Reader:
             except _ODD:
                 self._keep(name, [item], value)
 
+    def _set_aside(self, entries: list[object]) -> None:
+        """Keep what cannot be read in an envelope of its own; beyond _MAX_ODD it only counts that there are more."""
+        if len(self.unreadable) <= _MAX_ODD:
+            self.unreadable.append({"object": _OBJECT, "entry": entries})
+
     def _keep(self, name: str, items: object, value: dict[str, Any]) -> None:
+        if len(self.unreadable) > _MAX_ODD:
+            return
         context: dict[str, Any] = {k: value[k] for k in ("messaging_product", "metadata") if k in value}
         contacts = value.get("contacts")
         if isinstance(contacts, list) and len(contacts) == 1:  # a batch of thousands must not be copied for each item
             context["contacts"] = contacts
         change = {"field": "messages", "value": context | {name: items}}
-        self.unreadable.append({"object": _OBJECT, "entry": [{"changes": [change]}]})
+        self._set_aside([{"changes": [change]}])
 
     def _read_message(self, raw: dict[str, Any], contacts: _Contacts) -> None:
         if raw.get("type") == "system":

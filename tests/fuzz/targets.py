@@ -152,7 +152,7 @@ def _model_text(choices: Choices) -> str:
         return choices.text()
     if kind == 1:
         return json.dumps(choices.almost(_JSON_ANSWER), ensure_ascii=False)
-    pieces = []
+    pieces = [choices.one_of(_INTENTS), choices.one_of(("<d:0>", "<d:1>"))] if kind == 2 else []
     while choices.left > 0 and len(pieces) < 40:
         pieces.append(choices.one_of(_TAGS) if choices.number(3) else choices.text(2))
     return "".join(pieces)
@@ -165,6 +165,7 @@ _JSON_ANSWER = {
     "spans": {"date": "lunes"},
     "reply": "x",
 }
+_INTENTS = ("<i:agendar_cita>", "<i:baja>", "<i:urgencia>", "<i:nada>")
 _TAGS = (
     "<i:agendar_cita>", "<i:baja>", "<i:urgencia>", "<d:0>", "<d:1>", "<j:saludo>", "<s:date>", "<s:time>", "<s:name>",
     "<s:reason>", "<m:control>", "<rsp>", "<|endoftext|>", "```json", "```", " lunes", " 10", "<", ">", "<s:", "\n",

@@ -63,3 +63,11 @@ def test_nested_tokens_leave_none_behind() -> None:
     deep = strip_control("<" * 50 + "USER>" * 50 + " hola <SYS>")
     assert "<" not in deep
     assert strip_control(deep) == deep
+
+
+def test_a_body_of_a_million_odd_items_is_kept_once_and_its_message_is_read() -> None:
+    message = {"from": "59170000001", "id": "wamid.1", "type": "text", "text": {"body": "hola"}}
+    body = {"entry": [{"changes": [{"field": "messages", "value": {"messages": [*[{}] * 1000, message]}}]}]}
+    parsed = parse(body, None, b"key", NOW)
+    assert parsed.unreadable == [body]
+    assert [one.text for _, one in parsed.messages] == ["hola"]
