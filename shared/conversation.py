@@ -73,6 +73,23 @@ class Conversation(Frozen):
 
 
 MAX_TURNS = 12
+TRIMMED_TURNS = 4
+
+
+def recent(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return at most the last MAX_TURNS.
+
+    Old ones leave a few at a time: the prompts between two cuts then begin alike, and what the model made of their
+    beginning is used again.
+    """
+    over = len(turns) - MAX_TURNS
+    return turns[-(-over // TRIMMED_TURNS) * TRIMMED_TURNS :] if over > 0 else turns
+
+
+def leaving(turns: int) -> int:
+    """Return how many of the oldest turns to leave out when `turns` are too many for a prompt: a few, or the last few
+    one by one."""
+    return TRIMMED_TURNS if turns > TRIMMED_TURNS else 1
 
 
 class Appointment(Frozen):

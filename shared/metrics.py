@@ -40,6 +40,10 @@ COUNTERS: dict[str, str] = {
     "engine_requests_total": "Prompts the model's engine was done with, by outcome",
     "engine_prompt_tokens_total": "Tokens of prompts that the engine read",
     "engine_tokens_total": "Tokens that the engine generated",
+    "engine_forced_tokens_total": "Tokens that the engine wrote without the model: the grammar left no other",
+    "engine_draft_tokens_total": "Tokens that were guessed and computed along, by whether the model agreed",
+    "engine_prefix_tokens_total": "Tokens of prompts that were not computed: their beginning was kept",
+    "engine_passes_total": "Uses of all weights of the model",
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[float, ...]]] = {
     "ack_seconds": ("From the last byte of a webhook to the 200", (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)),

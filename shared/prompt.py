@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from shared.conversation import Appointment, PatientRecord, Role, Turn
+from shared.conversation import Appointment, PatientRecord, Role, Turn, leaving
 
 # The rules of the bundled model, one sentence: each token of a prompt costs processor time on a small server.
 # Models fine-tuned elsewhere may be given longer rules.
@@ -185,14 +185,14 @@ def prompt_parts(
 
 
 def fit(parts: Sequence[str], count_tokens: Callable[[str], int], limit: int) -> str:
-    """Join the parts, leaving out the oldest turns until at most `limit` tokens remain.
+    """Join the parts, leaving out the oldest turns, a few at a time, until at most `limit` tokens remain.
 
     The head, the question and the cue are never left out: without turns the text is returned even when it is too
     long, and the engine answers `PromptTooLong`.
     """
     kept = list(parts)
     while len(kept) > 2 and count_tokens("".join(kept)) > limit:
-        del kept[1]
+        del kept[1 : 1 + leaving(len(kept) - 2)]
     return "".join(kept)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from shared import tracing
 from shared.canary import is_canary
 from shared.checkpoints import Step, reached
-from shared.conversation import MAX_TURNS, Appointment, Conversation, PatientRecord, Role, Turn
+from shared.conversation import Appointment, Conversation, PatientRecord, Role, Turn, recent
 from shared.errors import AssistantError, EngineBusy, ModelUnavailable, PromptTooLong, RetryLater, UnreadablePrediction
 from shared.identity import candidate_ids
 from shared.messages import Channel, Identity, Message, MessageKind
@@ -162,7 +162,7 @@ def seeded(message: Message) -> Conversation:
         Turn(role=Role.PATIENT if role == "user" else Role.ASSISTANT, text=text, at=message.at)
         for role, text in message.seed
     )
-    return Conversation(turns=turns[-MAX_TURNS:])
+    return Conversation(turns=recent(turns))
 
 
 def new_number(message_id: str) -> str:

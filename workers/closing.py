@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from shared import tracing
 from shared.canary import is_canary
-from shared.conversation import MAX_TURNS, Conversation, Role, Turn
+from shared.conversation import Conversation, Role, Turn, recent
 from shared.messages import Channel, Delivery, Message, Reply
 from shared.metrics import field
 from shared.prediction import Danger, Intent, Prediction
@@ -184,4 +184,4 @@ def _with_turns(
 ) -> Conversation:
     at = entries[-1].message.at
     turns = (*conversation.turns, *(Turn(role=role, text=text[:2000], at=at) for role, text in texts if text.strip()))
-    return conversation.model_copy(update={"turns": turns[-MAX_TURNS:]})
+    return conversation.model_copy(update={"turns": recent(turns)})

@@ -206,6 +206,14 @@ def engine() -> list[timeseries.Panel]:
             ("assistant_engine_tokens_per_second", "{{worker}}"),
             (_rate("engine_tokens_total"), "generados"),
             (_rate("engine_prompt_tokens_total"), "leídos"),
+            (_rate("engine_prefix_tokens_total"), "ya leídos antes"),
+        ),
+        lines(
+            "Pasadas y borradores",
+            "short",
+            (_rate("engine_passes_total"), "pasadas"),
+            (_rate("engine_draft_tokens_total", "outcome"), "borrador {{outcome}}"),
+            (_rate("engine_forced_tokens_total"), "obligados"),
         ),
         lines(
             "Preguntas al modelo",

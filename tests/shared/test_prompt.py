@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.conversation import Appointment, PatientRecord, Role, Turn
+from shared.conversation import MAX_TURNS, Appointment, PatientRecord, Role, Turn, recent
 from shared.prompt import (
     RULES,
     build_prompt,
@@ -139,6 +139,19 @@ def test_the_oldest_turns_go_first_when_the_context_is_full() -> None:
     assert "vieja 0" not in short
     assert short.startswith(parts[0])
     assert short.endswith("<USER>: y mañana?\n<ASSISTANT>:")
+
+
+def test_turns_are_left_out_in_blocks_so_that_the_next_prompts_begin_alike() -> None:
+    turns = [turn(Role.PATIENT, f"vieja {number} " + "palabra " * 20) for number in range(8)]
+    starts = set()
+    for more in range(4):
+        later = [*turns, *(turn(Role.PATIENT, f"nueva {number}") for number in range(more))]
+        parts = prompt_parts(RULES, ROSA, [], None, later, "pregunta", TZ)
+        starts.add(fit(parts, lambda text: len(text.split()), 140)[:200])
+    assert len(starts) == 1
+    many = tuple(turn(Role.PATIENT, str(number)) for number in range(40))
+    assert [recent(many[:count])[0].text for count in (12, 13, 16, 17)] == ["0", "4", "4", "8"]
+    assert len(recent(many)) <= MAX_TURNS
 
 
 def test_question_and_cue_stay_even_when_nothing_fits() -> None:

@@ -39,6 +39,16 @@ class EngineFigures:
             self._metrics.count("engine_tokens_total", tokens)
         if read := stats.prompt_tokens - before.prompt_tokens:
             self._metrics.count("engine_prompt_tokens_total", read)
+        if known := stats.prefix_tokens - before.prefix_tokens:
+            self._metrics.count("engine_prefix_tokens_total", known)
+        if passes := stats.passes - before.passes:
+            self._metrics.count("engine_passes_total", passes)
+        if forced := stats.forced - before.forced:
+            self._metrics.count("engine_forced_tokens_total", forced)
+        accepted = stats.accepted - before.accepted
+        if drafted := stats.drafted - before.drafted:
+            self._metrics.count("engine_draft_tokens_total", accepted, outcome="accepted")
+            self._metrics.count("engine_draft_tokens_total", drafted - accepted, outcome="rejected")
         for rows, steps in stats.batch_sizes.items():
             if new := steps - before.batch_sizes.get(rows, 0):
                 self._metrics.observe("engine_batch_rows", rows, new)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from shared.conversation import Appointment, PatientRecord, Turn
+from shared.conversation import Appointment, PatientRecord, Turn, leaving
 from shared.errors import AssistantError, EngineBusy, UnreadablePrediction
 from shared.grammar import Grammar
 from shared.prediction import Intent, Reason
@@ -192,7 +192,7 @@ class Reader:
         tz: ZoneInfo,
         limit: int,
     ) -> list[int]:
-        """Render with the tokenizer's template, leaving out the oldest turns until it fits."""
+        """Render with the tokenizer's template, leaving out the oldest turns, a few at a time, until it fits."""
         kept = list(turns)
         while True:
             messages = to_chat_messages(RULES, record, appointments, state, kept, question, tz)
@@ -201,7 +201,7 @@ class Reader:
             ids = self._encode(text, bare=True)
             if len(ids) <= limit or not kept:
                 return ids
-            del kept[0]
+            del kept[: leaving(len(kept))]
 
     def _encode(self, text: str, bare: bool = False) -> list[int]:
         """Tokenize; `bare` when the text brings its own begin-of-text, as the bundled format and templates do."""
