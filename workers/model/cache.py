@@ -18,9 +18,9 @@ from pathlib import Path
 import redis
 from huggingface_hub import scan_cache_dir
 
-from shared.settings import ProcessRole, Settings, load
+from shared.settings import BUNDLED_MODEL, ProcessRole, Settings, load
 from shared.state import health, store
-from workers.model import snapshots
+from workers.model import packed_files, snapshots
 from workers.model.snapshots import Revision
 
 KEEP = 2
@@ -67,6 +67,8 @@ def prune(settings: Settings, keep: int) -> int:
     old = [one.commit for one in found if one.commit not in kept]
     if old:
         scan_cache_dir(cache).delete_revisions(*old).execute()
+    held_folders = [folder for folder in cache.glob("models--*/snapshots/*") if (folder / "config.json").exists()]
+    packed_files.remove_unused(cache, [*held_folders, BUNDLED_MODEL])
     left = {one.commit for one in snapshots.revisions(cache, name)}
     for commit in old:
         print(f"{commit}  {'removed' if commit not in left else 'could not be removed'}")

@@ -6,10 +6,8 @@ process. Called by `loader`, `packing` and `weights`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,7 @@ from safetensors import safe_open
 from shared.errors import ModelUnavailable
 from workers.model.gpt2 import ACTIVATIONS, Shape
 
-_EDGE = 1 << 20  # bytes at either end of a file that name it, where the Hub has not named it
 _PREFIX = "transformer."
-_HUB_NAME_LENGTH = 64  # of a blob named by its sha256
 
 
 class Checkpoint:
@@ -104,30 +100,3 @@ def shape_of(folder: Path, vocab: int) -> Shape | None:
         epsilon=config.get("layer_norm_epsilon", 1e-5),
         activation=activation,
     )
-
-
-def fingerprint(folder: Path) -> str:
-    """Name the weights and the config: equal for equal files, and another after any change of them.
-
-    The Hub's cache names a file by its checksum; of others, length, time of change and both ends are taken, since
-    reading gigabytes at each start would cost what it is to save.
-    """
-    digest = hashlib.sha256()
-    for file in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
-        for part in _marks(file):
-            digest.update(part)
-    return digest.hexdigest()[:16]
-
-
-def _marks(file: Path) -> Iterator[bytes]:
-    target = file.resolve()
-    yield file.name.encode()
-    if file.is_symlink() and len(target.name) == _HUB_NAME_LENGTH:
-        yield target.name.encode()
-        return
-    facts = target.stat()
-    yield f"{facts.st_size} {facts.st_mtime_ns}".encode()
-    with target.open("rb") as stream:
-        yield stream.read(_EDGE)
-        stream.seek(max(0, facts.st_size - _EDGE))
-        yield stream.read(_EDGE)

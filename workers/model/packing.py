@@ -1,8 +1,7 @@
 """int8 weights of a GPT-2, made once and kept on disk: later starts read a quarter of the bytes. Called by `loader`.
 
-What is kept does not depend on the CPU: each start lays it out for the kernels of its own. It is found by the weights'
-fingerprint and `VERSION`; files of the same weights and another version are removed. Making it needs little memory,
-since the checkpoint is mapped and one matrix is read at a time.
+What is kept does not depend on the CPU: each start lays it out for the kernels of its own. `packed_files` says where.
+Making it needs little memory, since the checkpoint is mapped and one matrix is read at a time.
 """
 
 from __future__ import annotations
@@ -19,15 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from workers.model import self_check, weights
-from workers.model.checkpoint import Checkpoint, fingerprint
+from workers.model import packed_files, self_check, weights
+from workers.model.checkpoint import Checkpoint
 from workers.model.gpt2 import Gpt2, Shape
 from workers.model.linears import activation_levels
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
-FOLDER = "packed"
 Tensors = dict[str, torch.Tensor]
 
 
@@ -45,7 +42,7 @@ def int8_model(
     Raises:
         ModelUnavailable: the checkpoint is not complete or cannot be read.
     """
-    path = cache_dir / FOLDER / f"{fingerprint(checkpoint.folder)}-{VERSION}.safetensors"
+    path = packed_files.path_of(cache_dir, checkpoint.folder)
     for kept in (_read(path, shape), None):
         fresh = kept is None
         tensors = _made(checkpoint, shape, prompts, kv_bytes, path) if kept is None else kept
@@ -86,9 +83,7 @@ def _keep(tensors: Tensors, path: Path) -> bool:
             os.replace(being_written, path)
         finally:
             being_written.unlink(missing_ok=True)
-        for old in path.parent.glob(f"{path.name.split('-')[0]}-*.safetensors"):
-            if old != path:
-                old.unlink(missing_ok=True)
+        packed_files.remove_former(path)
     except (OSError, SafetensorError) as error:
         log.warning("the packed weights could not be kept", extra={"cause": type(error).__name__})
         return False
