@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 N8N_DIR ?= var/n8n
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-engine bench-spool chaos train evaluate report lock clean
+.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-breakdown bench-scaling bench-engine bench-spool chaos train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -62,6 +62,12 @@ bench: $(VENV)/.installed ## benchmarks: ratios against a baseline taken in the 
 
 bench-reminders: $(VENV)/.installed ## 10,000 reminders against Meta's limits, and beside replies (about 25 minutes)
 	@$(BIN)/python -m benchmarks.reminders
+
+bench-breakdown: $(VENV)/.installed ## what the road adds around the model, step by step (2 minutes on quiet cores)
+	@$(BIN)/python -m benchmarks.breakdown $(ARGS)
+
+bench-scaling: $(VENV)/.installed ## replies a second of one and two workers, and waits up to twice that load (15 minutes on quiet cores)
+	@mkdir -p var && $(BIN)/python -m benchmarks.scaling --out var/scaling.json --picture docs/scaling.png $(ARGS)
 
 bench-engine: $(VENV)/.installed ## the engine beside transformers and CTranslate2, an hour on quiet cores: ARGS="a c --picture docs/engine.png"
 	@$(BIN)/python -m benchmarks.engine --out var/engine.json $(ARGS)
