@@ -57,7 +57,7 @@ LAYOUTS = (Layout(1, 1), Layout(1, 2), Layout(2, 1))
 @dataclass(frozen=True)
 class Amount:
     rounds: int = 3
-    backlog: int = 150
+    backlog: int = 400
     shares: tuple[float, ...] = (0.5, 0.8, 1.0, 1.5, 2.0)
     seconds: float = 60.0  # of each share
 
