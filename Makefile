@@ -70,7 +70,7 @@ bench-scaling: $(VENV)/.installed ## replies a second of one and two workers, an
 	@mkdir -p var && $(BIN)/python -m benchmarks.scaling --out var/scaling.json --picture docs/scaling.png $(ARGS)
 
 bench-engine: $(VENV)/.installed ## the engine beside transformers and CTranslate2, an hour on quiet cores: ARGS="a c --picture docs/engine.png"
-	@$(BIN)/python -m benchmarks.engine --out var/engine.json $(ARGS)
+	@GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/python -m benchmarks.engine --out var/engine.json $(ARGS)
 
 chaos: $(VENV)/.installed ## everything that breaks in production, for half an hour, while patients write: ARGS="--seed 1"
 	@$(BIN)/python -m tests.chaos --messages-per-second 12 --out var/chaos.json $(ARGS)

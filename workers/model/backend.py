@@ -14,7 +14,7 @@ from typing import Protocol
 import torch  # noqa: TID253
 
 # Prompts are attended to in blocks that begin at multiples of this, so a prefix is worth keeping in these steps only.
-BLOCK = 16
+BLOCK = 8
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from workers.model.prefixes import Prefixes
 from workers.model.rows import Row, prompt_pieces
 
 log = logging.getLogger(__name__)
+LONGEST_DRAFT = 11  # tokens; of longer ones more is computed in vain than the saved pass costs
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,7 @@ class Engine:
         """Advance everybody that is running once."""
         answering = [row for row in self._running if not row.reads]
         drafts = (self._backend.draft_rows - len(answering)) // len(answering) if answering else 0
+        drafts = min(drafts, LONGEST_DRAFT)
         work = [(row, row.answer_piece(drafts)) for row in answering]
         read = prompt_pieces([row for row in self._running if row.reads], self._backend.chunk)
         work += read

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch  # noqa: TID253
-from torch.nn.functional import layer_norm, scaled_dot_product_attention  # noqa: TID253
+from torch import layer_norm  # noqa: TID253
+from torch.nn.functional import scaled_dot_product_attention  # noqa: TID253
 
 from workers.model.backend import Piece
 from workers.model.gpt2 import Gpt2, Shape, Weights

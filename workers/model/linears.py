@@ -14,8 +14,7 @@ from typing import Any, Protocol
 
 import torch  # noqa: TID253
 
-# An all-zero row has no largest value to be scaled by.
-_SMALLEST = 1e-12
+_SMALLEST = 1e-12  # scale of a channel of zeros
 
 
 class Linear(Protocol):
@@ -45,7 +44,8 @@ class Int8Linear:
         self._bias = bias
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        largest = torch.linalg.vector_norm(rows, math.inf, 1, True).clamp_min_(_SMALLEST)  # (rows, 1)
+        # (rows, 1). A row of zeros needs no care: whatever integers become of 0 / 0 are multiplied by 0 again.
+        largest = torch.linalg.vector_norm(rows, math.inf, 1, True)
         scaled = _multiply(rows / largest, self._scale, self._zero, self._packed)
         if self._bias is None:
             return scaled.mul_(largest)

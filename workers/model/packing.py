@@ -46,7 +46,7 @@ def int8_model(
     for kept in (_read(path, shape), None):
         fresh = kept is None
         tensors = _made(checkpoint, shape, prompts, kv_bytes, path) if kept is None else kept
-        model = Gpt2(shape, weights.packed(checkpoint, shape, tensors), kv_bytes)
+        model = Gpt2(shape, weights.packed(checkpoint, shape, tensors), kv_bytes, kv_dtype=torch.float16)
         found = self_check.compare(model, tensors)
         facts = {"mean": round(found.mean, 6), "largest": round(found.largest, 4), "levels": activation_levels()}
         if found.acceptable:

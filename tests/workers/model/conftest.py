@@ -77,7 +77,7 @@ def own_gpt2(model: Any, vocab: int, precision: str, **others: Any) -> Gpt2:
         with Checkpoint(Path(folder)) as checkpoint:
             if precision == "int8":
                 made = {key: part for name in names(shape) for key, part in quantised(checkpoint, name).items()}
-                return Gpt2(shape, packed(checkpoint, shape, made), 1 << 28, **others)
+                return Gpt2(shape, packed(checkpoint, shape, made), 1 << 28, kv_dtype=torch.float16, **others)
             return Gpt2(shape, dense(checkpoint, shape), 1 << 28, **others)
 
 

@@ -26,10 +26,10 @@ def test_the_longest_common_start_is_found_in_whole_blocks() -> None:
     kept(prefixes, [*RULES, *[2] * 30])
     found = prefixes.find([*RULES, *[2] * 20, 9])
     assert found
-    assert found[1] == 48
+    assert found[1] == 56
     only_rules = prefixes.find([*RULES, 7])
     assert only_rules
-    assert only_rules[1] == 32
+    assert only_rules[1] == 40
     assert prefixes.find([9, *RULES]) is None
 
 
