@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import torch  # noqa: TID253
 
+# Deprecated since torch 2.13, and still the quickest on a CPU: the version is pinned.
+warnings.filterwarnings("ignore", message=r".*[Qq]uantiz.*deprecated.*")
 _SMALLEST = 1e-12  # scale of a channel of zeros
 
 
@@ -71,12 +73,10 @@ def activation_levels() -> int:
 
 def _pack(quantised: torch.Tensor, scales: torch.Tensor) -> Any:
     """Lay weights out for fbgemm; a copy in its own format."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated since torch 2.13, and still the quickest on a CPU: see setup.cfg
-        torch.backends.quantized.engine = "fbgemm"
-        zeros = torch.zeros(len(scales), dtype=torch.long)
-        weight = torch._make_per_channel_quantized_tensor(quantised, scales.double(), zeros, 0)
-        return torch.ops.quantized.linear_prepack(weight, None)
+    torch.backends.quantized.engine = "fbgemm"
+    zeros = torch.zeros(len(scales), dtype=torch.long)
+    weight = torch._make_per_channel_quantized_tensor(quantised, scales.double(), zeros, 0)
+    return torch.ops.quantized.linear_prepack(weight, None)
 
 
 def _multiply(rows: torch.Tensor, scale: float, zero: int, packed: Any) -> torch.Tensor:

@@ -1,7 +1,9 @@
-"""How much memory this process holds and may hold. Called by `loader`."""
+"""How much memory this process holds and may hold. Called by `loader` and `packing`."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import resource
 import sys
@@ -26,6 +28,12 @@ def memory_limit(cgroup: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
         return min(machine, int(cgroup.read_text()))
     except (OSError, ValueError):  # not Linux, an older cgroup, or "max"
         return machine
+
+
+def give_back() -> None:
+    """Return memory that was freed to the system at once, where the C library can: after packing it is gigabytes."""
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def kv_bytes(limit: int) -> int:

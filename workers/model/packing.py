@@ -22,6 +22,7 @@ from workers.model import packed_files, self_check, weights
 from workers.model.checkpoint import Checkpoint
 from workers.model.gpt2 import Gpt2, Shape
 from workers.model.linears import activation_levels
+from workers.model.memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def int8_model(
         fresh = kept is None
         tensors = _made(checkpoint, shape, prompts, kv_bytes, path) if kept is None else kept
         model = Gpt2(shape, weights.packed(checkpoint, shape, tensors), kv_bytes, kv_dtype=torch.float16)
+        give_back()
         found = self_check.compare(model, tensors)
         facts = {"mean": round(found.mean, 6), "largest": round(found.largest, 4), "levels": activation_levels()}
         if found.acceptable:
@@ -69,7 +71,12 @@ def _made(
     for name in tqdm(weights.names(shape), desc="Packing the weights", unit="matrix", disable=None, leave=False):
         tensors |= weights.quantised(checkpoint, name)
     log.info("weights packed as int8", extra={"took_s": round(time.monotonic() - begun, 1)})
-    return _read(path, shape) or tensors if _keep(tensors, path) else tensors
+    kept = _read(path, shape) if _keep(tensors, path) else None
+    if kept is None:
+        return tensors
+    tensors.clear()
+    give_back()
+    return kept
 
 
 def _keep(tensors: Tensors, path: Path) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import torch  # noqa: TID253
 
 from workers.model.checkpoint import Checkpoint
 from workers.model.gpt2 import Layer, Norm, Shape, Weights
 from workers.model.linears import DenseLinear, Int8Linear, Linear, quantise
+from workers.model.threads import usable_cores
 
 # The matrices of a layer by their name in GPT-2, and the head.
 MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
@@ -40,7 +42,10 @@ def packed(checkpoint: Checkpoint, shape: Shape, tensors: Mapping[str, torch.Ten
         bias = None if name == HEAD else place(f"{name}.bias")
         return Int8Linear(tensors[f"{name}.weight"], tensors[f"{name}.scales"], bias)
 
-    return _assembled(shape, place, linear, checkpoint.tensor("wte.weight"))
+    wanted = names(shape)
+    with ThreadPoolExecutor(usable_cores()) as pool:  # laying them out for the kernels is most of a start
+        ready = dict(zip(wanted, pool.map(linear, wanted), strict=True))
+    return _assembled(shape, place, ready.__getitem__, checkpoint.tensor("wte.weight"))
 
 
 def names(shape: Shape) -> list[str]:
