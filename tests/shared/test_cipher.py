@@ -87,7 +87,7 @@ def test_the_keys_come_from_the_settings() -> None:
     assert not Cipher.from_settings(Settings(_env_file=None)).on
 
 
-@pytest.mark.parametrize("keys", ["clave", OLD[:-2], f"{OLD},clave"])
+@pytest.mark.parametrize("keys", ["clave", OLD[:-2], f"{OLD},clave"], ids=["word", "cut", "second"])
 def test_a_key_that_is_none_is_refused_at_start(keys: str) -> None:
     with pytest.raises(ValueError, match="32 random bytes"):
         Settings(_env_file=None, ENCRYPTION_KEYS=keys)
