@@ -116,5 +116,6 @@ def test_a_status_says_when_the_webhook_acknowledged_it(world: World, hook: Hook
     wamid = world.say().json()["messages"][0]["id"]
     world.settle()
     statuses = world.control(f"messages/{wamid}")["statuses"]
-    assert len(hook.posts) > len(statuses)  # the first one had to be posted again
+    bodies = [body for body, _ in hook.posts]
+    assert bodies.count(bodies[0]) == 2  # the first one had to be posted again
     assert all(status["acknowledged_at"] >= status["at"] for status in statuses)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch  # noqa: TID253
 
 # Deprecated since torch 2.13, and still the quickest on a CPU: the version is pinned.
-warnings.filterwarnings("ignore", message=r".*[Qq]uantiz.*deprecated.*")
+warnings.filterwarnings("ignore", message=".*quantized tensor creation functions")
 _SMALLEST = 1e-12  # scale of a channel of zeros
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from cryptography.fernet import Fernet
 
 from demo.processes import ROOT
 from shared.settings import Settings
@@ -107,6 +108,7 @@ def installation(outside: Outside, settings: Settings) -> dict[str, str]:
         "WHATSAPP_PHONE_NUMBER_ID": "200000000000002",
         "WHATSAPP_BUSINESS_ACCOUNT_ID": ACCOUNT,
         "WHATSAPP_APP_SECRET": "app-secret-word",
+        "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "WHATSAPP_VERIFY_TOKEN": "verify-word",
         "PATIENT_ID_KEY": "patient-key-word",
         "SEGUIMIENTO_SERVICE_URL": outside.backend,

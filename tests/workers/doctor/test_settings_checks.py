@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.workers.doctor.conftest import one, plain, told
 from workers.doctor import settings_checks
@@ -14,6 +15,7 @@ from workers.doctor.check import State
 MAIL = {"SMTP_HOST": "mail", "ALERT_EMAIL_FROM": "a@ejemplo.bo", "ALERT_EMAIL_TO": "b@ejemplo.bo"}
 WHOLE = {
     "WHATSAPP_APP_SECRET": "s",
+    "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     "WHATSAPP_VERIFY_TOKEN": "v",
     "PATIENT_ID_KEY": "k",
     "WHATSAPP_ACCESS_TOKEN": "t",
@@ -59,8 +61,18 @@ def test_the_demo_is_pointed_out(folder: Path) -> None:
 def test_what_webhook_and_worker_need() -> None:
     checks = settings_checks.check(plain(PATIENT_ID_KEY="k"))
     webhook, worker = one(checks, "settings of webhook"), one(checks, "settings of worker")
-    told(webhook, State.FAILED, "WHATSAPP_APP_SECRET, WHATSAPP_VERIFY_TOKEN not set", "the webhook does not start")
-    told(worker, State.FAILED, "WHATSAPP_ACCESS_TOKEN, WHATSAPP_PHONE_NUMBER_ID not set", "the worker does not start")
+    told(
+        webhook,
+        State.FAILED,
+        "WHATSAPP_APP_SECRET, WHATSAPP_VERIFY_TOKEN, ENCRYPTION_KEYS not set",
+        "the webhook does not start",
+    )
+    told(
+        worker,
+        State.FAILED,
+        "WHATSAPP_ACCESS_TOKEN, WHATSAPP_PHONE_NUMBER_ID, ENCRYPTION_KEYS not set",
+        "the worker does not start",
+    )
     complete = settings_checks.check(plain(**WHOLE))
     assert {one(complete, f"settings of {role}").state for role in ("webhook", "worker")} == {State.OK}
 
