@@ -19,7 +19,7 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from typing import Any
 
-from shared.errors import EngineBusy, PromptTooLong
+from shared.errors import EngineBusy
 from workers.model.batching import Job, WaitingJobs
 from workers.model.generation import EngineStats, Finish, Generation, Request
 from workers.model.paged import CachePlan, PagedModel, plan_cache
@@ -98,13 +98,7 @@ class ContinuousEngine:
         """
         if request.allowed is not None or request.temperature > 0:
             raise ValueError("continuous batching is greedy and knows no masks")
-        if not request.ids or request.max_new_tokens < 1:
-            raise ValueError("a request needs at least one token of prompt and one of answer")
-        if min(request.ids) < 0 or max(request.ids) >= self.vocab_size:
-            raise ValueError("the prompt holds a token that the model does not have")
-        if len(request.ids) + request.max_new_tokens > self.context_length:
-            wanted = f"{len(request.ids)} tokens and {request.max_new_tokens} of answer"
-            raise PromptTooLong(f"{wanted} do not fit in {self.context_length}")
+        request.check(self.vocab_size, self.context_length)
         job = Job(request, submitted_at=self._clock())
         if not self._has_work():
             self._progress_at = job.submitted_at  # the age of the last step counts from when there was work

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import torch  # noqa: TID253
 
-from shared.errors import EngineBusy, PromptTooLong
+from shared.errors import EngineBusy
 from workers.model.backend import Backend, Piece
 from workers.model.batching import Job, WaitingJobs
 from workers.model.choosing import choose_each
@@ -84,13 +84,7 @@ class Engine:
             EngineBusy: if the queue is full or the engine closed.
             ValueError: if the prompt is empty or names tokens that the model does not have.
         """
-        if not request.ids or request.max_new_tokens < 1:
-            raise ValueError("a request needs at least one token of prompt and one of answer")
-        if min(request.ids) < 0 or max(request.ids) >= self._backend.vocab_size:
-            raise ValueError("the prompt holds a token that the model does not have")
-        if len(request.ids) + request.max_new_tokens > self.context_length:
-            wanted = f"{len(request.ids)} tokens and {request.max_new_tokens} of answer"
-            raise PromptTooLong(f"{wanted} do not fit in {self.context_length}")
+        request.check(self._backend.vocab_size, self.context_length)
         job = Job(request, submitted_at=self._clock())
         if not self._running and not len(self._waiting):
             self._progress_at = job.submitted_at  # the age of the last step counts from when there was work

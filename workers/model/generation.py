@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from shared.errors import PromptTooLong
+
 # So many alternatives of the first token are reported: enough for a softmax over all intents, which has 22.
 FIRST_CHOICES = 32
 
@@ -44,6 +46,21 @@ class Request:
     temperature: float = 0.0
     seed: int = 0
     cancelled: Callable[[], bool] | None = None
+
+    def check(self, vocab_size: int, context_length: int) -> None:
+        """Refuse what a model of this size cannot read or has no room for.
+
+        Raises:
+            PromptTooLong: if prompt and answer would not fit in the model's context.
+            ValueError: if the prompt is empty or names tokens that the model does not have.
+        """
+        if not self.ids or self.max_new_tokens < 1:
+            raise ValueError("a request needs at least one token of prompt and one of answer")
+        if min(self.ids) < 0 or max(self.ids) >= vocab_size:
+            raise ValueError("the prompt holds a token that the model does not have")
+        if len(self.ids) + self.max_new_tokens > context_length:
+            wanted = f"{len(self.ids)} tokens and {self.max_new_tokens} of answer"
+            raise PromptTooLong(f"{wanted} do not fit in {context_length}")
 
 
 @dataclass(frozen=True)
