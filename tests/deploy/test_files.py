@@ -101,6 +101,13 @@ def test_every_service_is_locked_down_limited_and_looked_at(services: dict[str, 
             assert service["healthcheck"]["test"], name
 
 
+def test_no_process_of_ours_is_process_1(services: dict[str, dict[str, Any]]) -> None:
+    """The kernel gives process 1 no signal that it has no handler for: a SIGTERM of its first second would be lost."""
+    ours = {name for name, service in services.items() if service["image"].startswith("canada-")} - {"certificate"}
+    assert {"webhook", "worker", "beat", "flower"} < ours
+    assert {name for name in ours if services[name].get("init") is not True} == set()
+
+
 def test_the_seed_server_s_limits(services: dict[str, dict[str, Any]]) -> None:
     limits = {name: services[name]["deploy"]["resources"]["limits"] for name in ("worker", "redis")}
     assert limits == {"worker": {"cpus": "2", "memory": "4G"}, "redis": {"cpus": "0.5", "memory": "512M"}}
