@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 START_TIMEOUT_S = 10
@@ -44,10 +45,14 @@ def find_server() -> str:
 class RedisServer:
     """One server process. `start`, `kill` (as a power cut) and `start` again keep the data; `stop` ends it."""
 
-    def __init__(self, folder: Path, port: int | None = None, fsync: str = "everysec") -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, fsync: str = "everysec", settings: Sequence[str] = ()
+    ) -> None:
+        """`settings`: further words of its command line, such as `--replicaof`."""
         self.folder = folder
         self.port = port or free_port()
         self.fsync = fsync
+        self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,6 +65,7 @@ class RedisServer:
         command = [find_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--appendfsync", self.fsync, "--maxmemory-policy", "noeviction"]
         command += ["--save", "", "--daemonize", "no", "--protected-mode", "yes", "--loglevel", "warning"]
+        command += self.settings
         with (self.folder / "redis.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -97,6 +103,6 @@ def _answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
             connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
+            return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
     except OSError:
         return False

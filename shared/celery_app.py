@@ -13,6 +13,8 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from shared import sentinels
+from shared.sentinels import Sentinels
 from shared.settings import Settings
 
 
@@ -68,12 +70,11 @@ def create_celery(settings: Settings, role: Role) -> Celery:
         settings: gives the broker's address; nothing is contacted here.
         role: `web` gets short socket timeouts, so that a dead broker costs a request less than a second.
     """
-    app = Celery("assistant", broker=settings.broker_url, set_as_current=True)
+    url = settings.broker_url
+    behind = sentinels.parse(url) if sentinels.is_sentinel(url) else None
+    app = Celery("assistant", broker=behind.broker_url() if behind else url, set_as_current=True)
     app.conf.update(_common(role))
-    if settings.broker_url.startswith("amqp"):
-        app.conf.update(_rabbitmq(role))
-    else:
-        app.conf.update(_redis(role))
+    app.conf.update(_rabbitmq(role) if url.startswith("amqp") else _redis(role, behind))
     return app
 
 
@@ -117,7 +118,7 @@ def _common(role: Role) -> dict[str, Any]:
     }
 
 
-def _redis(role: Role) -> dict[str, Any]:
+def _redis(role: Role, behind: Sentinels | None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "global_keyprefix": KEY_PREFIX,
         "visibility_timeout": 600,
@@ -137,12 +138,17 @@ def _redis(role: Role) -> dict[str, Any]:
             "max_retries": 0,
             "connect_retries_timeout": 0.5,
         }
+    if behind:
+        asking = behind.asking(options["socket_connect_timeout"])
+        options |= {"master_name": behind.master, "sentinel_kwargs": asking}
     return {"broker_transport_options": options}
 
 
 def _rabbitmq(role: Role) -> dict[str, Any]:
     exchange = Exchange("assistant", type="topic")
     options: dict[str, Any] = {"confirm_publish": True}  # without it a publish can vanish silently
+    # For ever by itself; gevent does not know the socket's own timeouts below.
+    confirm_s = 1.0 if role is Role.WEB else 4.0
     if role is Role.WEB:
         options |= {"read_timeout": 1.0, "write_timeout": 1.0}
     return {
@@ -152,6 +158,9 @@ def _rabbitmq(role: Role) -> dict[str, Any]:
             Queue(name.value, exchange, routing_key=name.value, queue_arguments={"x-queue-type": "quorum"})
             for name in QueueName
         ],
+        "task_routes": {
+            task.value: {"queue": queue.value, "confirm_timeout": confirm_s} for task, queue in QUEUE_OF_TASK.items()
+        },
         "broker_transport_options": options,
         "broker_heartbeat": 10,
         "worker_detect_quorum_queues": True,

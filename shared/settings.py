@@ -11,12 +11,13 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared import sentinels
 from shared.setting_values import parse_ladder, parse_opening_hours, parse_quiet_hours
 
 BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "workers" / "model" / "bundled"
@@ -143,10 +144,15 @@ class Settings(BaseSettings):
 
     @field_validator("REDIS_URL", "CELERY_BROKER_URL")
     @classmethod
-    def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
-        schemes = ("redis", "rediss", "unix", "sentinel", "amqp", "amqps")
-        if value and urlsplit(value.get_secret_value().split(";")[0]).scheme not in schemes:
+    def _known_scheme(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schemes: tuple[str, ...] = ("redis", "rediss", "unix", "sentinel")
+        if info.field_name == "CELERY_BROKER_URL":
+            schemes += ("amqp", "amqps")
+        url = value.get_secret_value() if value else ""
+        if url and url.partition("://")[0] not in schemes:
             raise ValueError(f"must start with one of {', '.join(s + '://' for s in schemes)}")
+        if sentinels.is_sentinel(url):
+            sentinels.parse(url)
         return value
 
     @field_validator(

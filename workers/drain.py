@@ -123,6 +123,9 @@ def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> TurnE
             services.metrics.count("leases_lost_total")
             log.warning("lease lost, another worker has this patient")
             return WAITS
+        if result is CommitResult.NOT_REPLICATED:
+            log.warning("no replica has this turn yet: the sweep rings for its reply")
+            return WAITS
         log.info("turn committed", extra={"replies": len(commit.outgoing)})
         ended = turn_ready_at(services, entries)
         services.metrics.observe("turn_seconds", max(0.0, (services.now() - ended).total_seconds()))

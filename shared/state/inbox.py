@@ -79,6 +79,9 @@ def accept(
 
     Returns:
         Per arrival what became of it, and the patient id.
+
+    Raises:
+        redis.RedisError: also NotReplicated: nothing may be acknowledged.
     """
     calls: list[tuple[list[str], list[Value]]] = []
     for arrival in arrivals:
@@ -99,7 +102,7 @@ def accept(
             *arrival.ids,
         ]
         calls.append((keys, args))
-    results = script("accept").many(client, calls)
+    results = script("accept").kept(client, calls)
     return [(Accepted(code), patient) for code, patient in results]
 
 

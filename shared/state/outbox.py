@@ -16,12 +16,13 @@ from shared.errors import UnreadableSecret
 from shared.logs import bind
 from shared.messages import Delivery, DeliveryState, StatusUpdate
 from shared.state.at_rest import read_delivery, sent_key
-from shared.state.store import Value, cipher_of, script
+from shared.state.store import NotReplicated, Value, cipher_of, script
 
 log = logging.getLogger(__name__)
 
 REMEMBER_S = 8 * 86400
 UNREADABLE_WAIT_MS = 10_000  # a worker with the right key may be starting
+NO_REPLICA_WAIT_MS = 1000
 REMINDERS_SHARE = 0.7  # of the number's throughput: sends reach Meta in bunches, and what comes in counts too
 LANES = ("urgent", "normal", "reminder")
 
@@ -57,6 +58,8 @@ def claim(
 ) -> Claimed:
     """Mark the head of a lane as being sent by `token` and return it, or say why there is nothing to send.
 
+    Behind Sentinel a replica knows of the mark, and of all that came before it, when this returns.
+
     Args:
         client: state store.
         patient, lane, token: the lane and its lease.
@@ -69,7 +72,15 @@ def claim(
     box = f"{patient}:{lane}"
     keys = [f"lease:{box}", f"outbox:{box}", clock_of(lane), "throughput", f"handoff:{patient}", f"paced:{patient}"]
     keys.append("reminder_pace")
-    kind, *rest = script("claim")(client, keys, [token, box, settle_ms, patient, pace_ms, pace_ms / REMINDERS_SHARE])
+    args: list[Value] = [token, box, settle_ms, patient, pace_ms, pace_ms / REMINDERS_SHARE]
+    try:
+        kind, *rest = script("claim").kept(client, [(keys, args)])[0]
+    except NotReplicated as late:  # after a failover nobody would know of this send: it is not made
+        kind, *rest = late.results[0]
+        if kind == Claim.SEND:
+            queued = DeliveryState.QUEUED
+            _unsent(client, patient, lane, token, rest[0], queued, wait_ms=NO_REPLICA_WAIT_MS, why="replica")
+            return Claimed(Claim.WAIT)
     if kind != Claim.SEND:
         return Claimed(Claim(kind))
     raw, attempts = rest
@@ -166,7 +177,7 @@ def note_statuses(client: redis.Redis, statuses: Sequence[StatusUpdate]) -> int:
     if not calls:
         return 0
     noted = 0
-    for status, (moved, delivery, *covers) in zip(statuses, script("status").many(client, calls), strict=True):
+    for status, (moved, delivery, *covers) in zip(statuses, script("status").kept(client, calls), strict=True):
         if moved:
             noted += 1
             with bind(delivery=delivery, message=covers[0].partition(" ")[0]):

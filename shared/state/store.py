@@ -17,11 +17,24 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from shared import sentinels
 from shared.cipher import CLEAR, Cipher
+from shared.sentinels import Sentinels
 from shared.settings import Settings
 
 _LUA = Path(__file__).parent / "lua"
 Value = str | int | float | bytes
+
+
+class NotReplicated(redis.TimeoutError):
+    """The master wrote it, and no replica said in time that it has it too: a failover could forget it.
+
+    To whom that matters it is a Redis that did not answer. `results` is what the scripts returned.
+    """
+
+    def __init__(self, results: list[Any]) -> None:
+        super().__init__("no replica has it yet")
+        self.results = results
 
 
 class Client(redis.Redis):
@@ -29,6 +42,7 @@ class Client(redis.Redis):
 
     cipher: Cipher = CLEAR
     seals = True  # False: it reads what is encrypted, and writes in clear for a former release (`webhook.schema_gate`)
+    replica_wait_ms = 0  # behind Sentinel: how long what must not be forgotten waits for a replica
 
 
 def cipher_of(client: redis.Redis) -> Cipher:
@@ -70,19 +84,26 @@ def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int 
         "health_check_interval": 0,
     }
     url = settings.redis_url
-    if url.startswith("sentinel://"):
-        client = _through_sentinel(url, options)
+    if sentinels.is_sentinel(url):
+        client = _through_sentinel(sentinels.parse(url), max_connections, options)
+        client.replica_wait_ms = round(timeout_s * 500)
     else:
         client = cast(Client, Client.from_url(url, max_connections=max_connections, **options))
     client.cipher = Cipher.from_settings(settings)
     return client
 
 
-def _through_sentinel(url: str, options: dict[str, Any]) -> Client:
-    """`sentinel://host:26379;sentinel://host2:26379/master_name` -> a client of the present master."""
-    hosts, _, master = url.replace("sentinel://", "").partition("/")
-    nodes = [(h.partition(":")[0], int(h.partition(":")[2] or 26379)) for h in hosts.split(";")]
-    client: Client = Sentinel(nodes, **options).master_for(master or "mymaster", redis_class=Client)
+def _through_sentinel(address: Sentinels, max_connections: int, options: dict[str, Any]) -> Client:
+    """A client that asks the Sentinels for the present master whenever it opens a connection."""
+    manager = Sentinel(
+        address.nodes,
+        sentinel_kwargs=address.asking(options["socket_connect_timeout"]),
+        max_connections=max_connections,
+        username=address.username,
+        password=address.password,
+        **options,
+    )
+    client: Client = manager.master_for(address.master, redis_class=Client)
     return client
 
 
@@ -109,9 +130,31 @@ class Script:
             client.script_load(self.source)
             return self._pipeline(client, calls)  # the scripts are idempotent: those that ran change nothing
 
-    def _pipeline(self, client: redis.Redis, calls: list[tuple[list[str], list[Value]]]) -> list[Any]:
+    def kept(self, client: redis.Redis, calls: list[tuple[list[str], list[Value]]]) -> list[Any]:
+        """`many`, for what must outlive the master: behind Sentinel a replica has it too when this returns.
+
+        WAIT goes over the same connection as the scripts: over another one it could ask another master.
+
+        Raises:
+            NotReplicated: no replica in time; the master has it.
+        """
+        wait_ms = client.replica_wait_ms if isinstance(client, Client) else 0
+        if not wait_ms:
+            return self.many(client, calls)
+        try:
+            *results, replicas = self._pipeline(client, calls, wait_ms)
+        except NoScriptError:
+            client.script_load(self.source)
+            *results, replicas = self._pipeline(client, calls, wait_ms)
+        if replicas < 1:
+            raise NotReplicated(results)
+        return results
+
+    def _pipeline(self, client: redis.Redis, calls: list[tuple[list[str], list[Value]]], wait_ms: int = 0) -> list[Any]:
         with client.pipeline(transaction=False) as pipe:
             self.add(pipe, calls)
+            if wait_ms:
+                pipe.wait(1, wait_ms)
             return pipe.execute()
 
     def add(self, pipe: Pipeline, calls: list[tuple[list[str], list[Value]]]) -> None:

@@ -16,7 +16,7 @@ import redis
 from shared.conversation import Conversation
 from shared.state.at_rest import stored_delivery
 from shared.state.inbox import HANDOFF_TTL_S, RING_AGAIN_MS, Entry, Outgoing, already_alarmed, readable
-from shared.state.store import Value, cipher_of, script, seal
+from shared.state.store import NotReplicated, Value, cipher_of, script, seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class CommitResult(IntEnum):
     LEASE_LOST = 0
     DONE = 1
     DONE_BEFORE = 2
+    NOT_REPLICATED = 3  # done, but a failover could forget it: the reply waits until a replica has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,11 @@ def commit(client: redis.Redis, patient: str, token: str, turn: Commit) -> tuple
             entry = stored_delivery(client, out.delivery)
             covers = " ".join(out.delivery.covers)
             args += ["outbox", f"delivery:{out.delivery.id}", out.delivery.kind, entry, covers]
-    code, left = script("commit")(client, keys, args)
+    try:
+        code, left = script("commit").kept(client, [(keys, args)])[0]
+    except NotReplicated as late:
+        code, left = late.results[0]
+        return CommitResult.NOT_REPLICATED if code else CommitResult.LEASE_LOST, left
     return CommitResult(code), left
 
 

@@ -229,7 +229,7 @@ def settings(data: bytes) -> None:
 
 _SETTING_WORDS = (
     "", "mon-fri 08:00-12:00", "sat 08:00-12:00; sun", "mon-fri", "21-7", "0 email slack; 5 a@b.c", "redis://:x@h:1/0",
-    "sentinel://a:1;b/m", "amqp://[", "https://", "true", "user:password", "INFO", "America/La_Paz", "../../etc/passwd",
+    "sentinel://a:1,b/m", "amqp://[", "https://", "true", "user:password", "INFO", "America/La_Paz", "../../etc/passwd",
     "1e9", "-1", "NaN", "v1.0", "auto", "{}",
 )  # fmt: skip
 

@@ -36,6 +36,8 @@ def test_each_setting_has_a_comment_near_it() -> None:
     [
         ("PORT", "70000", "PORT"),
         ("REDIS_URL", "http://x", "REDIS_URL: must start with"),
+        ("REDIS_URL", "amqp://x", "REDIS_URL: must start with"),
+        ("REDIS_URL", "sentinel://host:port", "REDIS_URL: must look like sentinel://"),
         ("WHATSAPP_API_URL", "graph", "WHATSAPP_API_URL: must be an address"),
         ("CENTER_TIMEZONE", "La_Paz", "CENTER_TIMEZONE: is not a time zone"),
         ("OPENING_HOURS", "siempre", "OPENING_HOURS: cannot read 'siempre'"),

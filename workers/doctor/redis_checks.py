@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from kombu.connection import Connection
+from redis.sentinel import SentinelConnectionPool
 
+from shared import sentinels
+from shared.celery_app import Role, create_celery
 from shared.settings import Settings
 from shared.state import store
 from workers.doctor.check import Check, failed, off, ok, warning
@@ -18,8 +20,9 @@ from workers.doctor.reach import why
 from workers.doctor.runner import TIMEOUT_S
 
 OLDEST = (6, 2)
-CONNECTION, EVICTION, PERSISTENCE, MEMORY, SCRIPTS = (
+CONNECTION, REPLICAS, EVICTION, PERSISTENCE, MEMORY, SCRIPTS = (
     "redis",
+    "redis replicas",
     "redis eviction",
     "redis persistence",
     "redis memory",
@@ -36,6 +39,8 @@ class RedisFacts:
     policy: str | None
     appendfsync: str | None
     broken_script: str | None  # name of the first script that it does not take
+    min_replicas: str | None = None  # min-replicas-to-write
+    behind_sentinel: bool = False
 
 
 def check(settings: Settings) -> list[Check]:
@@ -43,7 +48,7 @@ def check(settings: Settings) -> list[Check]:
     try:
         facts = read(client)
     except redis.RedisError as error:
-        unseen = (EVICTION, PERSISTENCE, MEMORY, SCRIPTS)
+        unseen = (REPLICAS, EVICTION, PERSISTENCE, MEMORY, SCRIPTS)
         return [explain(error, settings), *(off(name, "not checked: no connection to Redis") for name in unseen)]
     finally:
         client.close()
@@ -62,6 +67,8 @@ def read(client: redis.Redis) -> RedisFacts:
         _setting(client, "maxmemory-policy") or info.get("maxmemory_policy"),
         _setting(client, "appendfsync"),
         _broken_script(client),
+        _setting(client, "min-replicas-to-write"),
+        behind_sentinel=isinstance(client.connection_pool, SentinelConnectionPool),
     )
 
 
@@ -99,6 +106,7 @@ def explain(error: redis.RedisError, settings: Settings) -> Check:
 def judge(facts: RedisFacts) -> list[Check]:
     return [
         _judge_server(facts.info),
+        _judge_replicas(facts),
         _judge_policy(facts.policy),
         _judge_persistence(facts.info, facts.appendfsync),
         _judge_memory(facts.info),
@@ -118,6 +126,25 @@ def _judge_server(info: dict[str, Any]) -> Check:
     if info.get("role") == "slave":
         return failed(CONNECTION, f"{known} is a replica and takes no writes", "let REDIS_URL name the master")
     return ok(CONNECTION, known)
+
+
+def _judge_replicas(facts: RedisFacts) -> Check:
+    """What a failover needs: a replica that has everything, and a master that takes nothing without one."""
+    if not facts.behind_sentinel:
+        return off(REPLICAS, "one Redis (a sentinel:// address in REDIS_URL lets another take over)")
+    info = facts.info
+    online = sum(1 for n in range(int(info.get("connected_slaves", 0))) if _is_online(info.get(f"slave{n}")))
+    if not online:
+        return failed(REPLICAS, "none is online: messages stay on the webhook's disk", "start the replicas")
+    found = f"{online} online"
+    if facts.min_replicas == "0":
+        advice = "redis-cli CONFIG SET min-replicas-to-write 1 on every Redis, and the same in its configuration"
+        return warning(REPLICAS, f"{found}; a master cut off from them goes on taking writes", advice)
+    return ok(REPLICAS, found) if online > 1 else warning(REPLICAS, found, "add one: with it down too, all waits")
+
+
+def _is_online(replica: object) -> bool:
+    return isinstance(replica, dict) and replica.get("state") == "online"
 
 
 def _judge_policy(policy: str | None) -> Check:
@@ -162,9 +189,9 @@ def check_broker(settings: Settings) -> list[Check]:
     if settings.broker_url == settings.redis_url:
         return [ok(name, "the same Redis")]
     where = address(settings.broker_url)
-    options = {} if settings.broker_url.startswith("amqp") else {"socket_connect_timeout": 2, "socket_timeout": 5}
+    celery = create_celery(settings, Role.BEAT)
     try:
-        with Connection(settings.broker_url, connect_timeout=TIMEOUT_S, transport_options=options) as connection:
+        with celery.connection_for_write(connect_timeout=TIMEOUT_S) as connection:
             connection.connect()
     except Exception as error:  # kombu passes on whatever the transport's library raises
         if "auth" in type(error).__name__.lower() or type(error).__name__ == "AccessRefused":
@@ -175,7 +202,9 @@ def check_broker(settings: Settings) -> list[Check]:
 
 def address(url: str) -> str:
     """`scheme://host:port` of an address, without user and password."""
-    parts = urlsplit(url.split(";")[0])
+    if sentinels.is_sentinel(url):
+        return sentinels.parse(url).shown()
+    parts = urlsplit(url)
     try:
         port = parts.port
     except ValueError:

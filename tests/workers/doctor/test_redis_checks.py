@@ -14,7 +14,7 @@ from tests.workers.doctor.conftest import one, plain, told
 from tests.workers.http_server import closed_port
 from workers.doctor import redis_checks
 from workers.doctor.check import State
-from workers.doctor.redis_checks import CONNECTION, EVICTION, MEMORY, PERSISTENCE, SCRIPTS, RedisFacts
+from workers.doctor.redis_checks import CONNECTION, EVICTION, MEMORY, PERSISTENCE, REPLICAS, SCRIPTS, RedisFacts
 
 HEALTHY: dict[str, Any] = {
     "redis_version": "7.2.4",
@@ -58,8 +58,9 @@ def judged(**changed: Any) -> list[redis_checks.Check]:
 
 def test_a_healthy_redis(other: RedisServer) -> None:
     checks = redis_checks.check(of(other))
-    assert [check.name for check in checks] == [CONNECTION, EVICTION, PERSISTENCE, MEMORY, SCRIPTS]
-    assert {check.state for check in checks} == {State.OK}
+    assert [check.name for check in checks] == [CONNECTION, REPLICAS, EVICTION, PERSISTENCE, MEMORY, SCRIPTS]
+    assert {check.state for check in checks if check.name != REPLICAS} == {State.OK}
+    assert one(checks, REPLICAS).state is State.OFF
     told(one(checks, EVICTION), State.OK, "noeviction")
     told(one(checks, PERSISTENCE), State.OK, "appendfsync always")
 
@@ -127,7 +128,22 @@ def test_what_is_judged_a_failure(changed: dict[str, Any], name: str, part: str)
     checks = judged(**changed)
     assert one(checks, name).state is State.FAILED
     assert part in one(checks, name).found
-    assert {check.state for check in checks if check.name != name} == {State.OK}
+    assert {check.state for check in checks if check.name not in (name, REPLICAS)} == {State.OK}
+
+
+@pytest.mark.parametrize(
+    ("changed", "state", "part"),
+    [
+        ({}, State.FAILED, "none is online"),
+        ({"connected_slaves": 1, "slave0": {"state": "wait_bgsave"}}, State.FAILED, "none is online"),
+        ({"connected_slaves": 1, "slave0": {"state": "online"}}, State.WARNING, "1 online"),
+    ],
+)
+def test_replicas_are_asked_for_behind_sentinel_only(changed: dict[str, Any], state: State, part: str) -> None:
+    assert one(judged(**changed), REPLICAS).state is State.OFF
+    facts = RedisFacts(HEALTHY | changed, "noeviction", "always", None, min_replicas="1", behind_sentinel=True)
+    check = one(redis_checks.judge(facts), REPLICAS)
+    assert (check.state, part in check.found) == (state, True)
 
 
 def test_valkey_is_known_by_its_own_version() -> None:
