@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 N8N_DIR ?= var/n8n
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-breakdown bench-scaling bench-engine bench-spool chaos train evaluate report lock clean
+.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-breakdown bench-scaling bench-engine bench-spool bench-overload chaos train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ chaos: $(VENV)/.installed ## everything that breaks in production, for half an h
 
 bench-spool: $(VENV)/.installed ## a minute without Redis, killed and hung, 83 messages a second (about 5 minutes)
 	@$(BIN)/python -m benchmarks.spool
+
+bench-overload: $(VENV)/.installed ## ten times what can be answered for a minute, then calm until all is answered (15 minutes on quiet cores)
+	@mkdir -p var && $(BIN)/python -m benchmarks.overload --out var/overload.json --picture docs/overload.png $(ARGS)
 
 train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on this CPU, measure it (about an hour)
 	@$(BIN)/python -m training.cards

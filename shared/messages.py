@@ -127,6 +127,7 @@ class DeliveryKind(StrEnum):
     REPLY = "reply"  # sent once more: lost is worse than double
     DANGER = "danger"  # sent again: goes first
     REMINDER = "reminder"  # never repeated: goes on the call list
+    NOTICE = "notice"  # "we are still here": never repeated, dropped as soon as an answer follows
 
 
 class ReminderKind(StrEnum):

@@ -23,6 +23,7 @@ COUNTERS: dict[str, str] = {
     "danger_total": "Danger signs answered, by level",
     "turns_total": "Turns committed, by source of the understanding",
     "intents_total": "Turns by intent",
+    "notices_total": "Patients told, once, that their message still waits",
     "turns_failed_total": "Turns that failed and will be tried again, by cause",
     "leases_lost_total": "Turns given back because the lease had run out",
     "sends_total": "Deliveries by outcome: sent, queued again, unknown, failed, unsettled",

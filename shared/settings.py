@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     RATE_LIMIT_PER_MINUTE: int = Field(default=20, ge=1)
     BURST_WAIT_MS: int = Field(default=800, ge=0, le=60000)
     LATE_MESSAGE_HOURS: float = Field(default=6, ge=0)  # 0 = off
+    WAIT_NOTICE_S: float = Field(default=120, ge=0)  # who waits for so long is told so, once; 0 = off
     LEASE_S: float = Field(default=10, ge=1, le=120)  # how long a worker that died keeps its patient
     SETTLE_S: float = Field(default=30, gt=0, le=600)  # an unknown send waits so long for its status
 

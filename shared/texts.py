@@ -26,7 +26,7 @@ KEYS_LIST = """
     persona_espera pedir_numero presentacion saludo saludo_nombre ayuda despedida de_acuerdo sigo_aqui baja alta voz
     imagen documento sticker ubicacion contactos no_soportado no_seguro no_entendi fuera_de_tema insulto otro_idioma
     datos_de_otros solo_personal dosis resultados no_cambie_tratamiento ficha_sin_firma fallo limite mensaje_tardio
-    citas_no_disponibles sin_modelo horarios direccion direccion_sin_datos telefono
+    seguimos_aqui citas_no_disponibles sin_modelo horarios direccion direccion_sin_datos telefono
 """
 KEYS = frozenset(KEYS_LIST.split())
 _ESCALATIONS = ("emergencia", "mismo_dia", "salud_mental")

@@ -132,6 +132,8 @@ def _not_sent(services: Services, patient: str, lane: str, token: str, claimed: 
     state, wait_s = next_state(error, claimed.attempts)
     letter = ""
     is_reminder = delivery.kind is DeliveryKind.REMINDER
+    if delivery.kind is DeliveryKind.NOTICE and state is DeliveryState.FAILED:
+        state = DeliveryState.DROPPED  # of no use later; nobody has to do anything about it
     if is_reminder and error.code == TEMPLATE_PAUSED:
         state, wait_s = DeliveryState.QUEUED, PAUSED_TEMPLATE_WAIT_S
     if is_reminder and (isinstance(error, BadCredentials) or error.code == TEMPLATE_PAUSED):
@@ -155,11 +157,12 @@ def _not_sent(services: Services, patient: str, lane: str, token: str, claimed: 
     )
     log.warning("reply not sent", extra={"cause": type(error).__name__, "code": error.code, "state": state})
     of_one_person = is_reminder and incident_of(error, delivery.reply.template) == "send_refused"
+    of_one_person = of_one_person or state is DeliveryState.DROPPED
     if (error.alert or state is DeliveryState.FAILED) and not of_one_person:
         services.alerts.incident(
             incident_of(error, delivery.reply.template), f"{type(error).__name__} {error.code or ''}".strip()
         )
-    return state is DeliveryState.FAILED
+    return state in (DeliveryState.FAILED, DeliveryState.DROPPED)
 
 
 def incident_of(error: AssistantError, template: Template | None) -> str:

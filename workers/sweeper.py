@@ -1,7 +1,7 @@
-"""The thread in every worker that makes doorbells disposable, and the one that says that the worker lives.
+"""The threads in every worker: one makes doorbells disposable, one says that the worker lives, one tells who waits.
 
 Ten times a second, and at the moment when a burst is over: whatever is due in Redis is rung. Every three seconds: the
-heartbeat that /health and /model read. Both go on when Beat is dead.
+heartbeat that /health and /model read. Each second: notices (`workers.notices`). All go on when Beat is dead.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from shared.celery_app import QueueName, TaskName
 from shared.state import health, schema, sweep
 from workers.model.figures import EngineFigures
 from workers.model.snapshots import size_bytes
+from workers.notices import tell_who_waits
 from workers.safety.danger import default_rules
 from workers.services import Services
 
 log = logging.getLogger(__name__)
 
 SWEEP_S = 0.1
+NOTICES_S = 1.0
 SOONEST_S = 0.005  # bursts that end close together share a sweep
 TICK_LATE_S = 15  # the consumer's own clock stands: broker lost, or the process hangs
 PATIENTS_PER_BELL = 50
@@ -111,7 +113,7 @@ def heartbeat(services: Services, vitals: Vitals, cache: CacheSize, engine: Engi
 
 
 class Sweeper:
-    """Both threads of a worker."""
+    """All three threads of a worker."""
 
     def __init__(self, services: Services, vitals: Vitals, name: str) -> None:
         self._services = services
@@ -122,7 +124,7 @@ class Sweeper:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._for_ever, args=(step,), name=name, daemon=True)
-            for name, step in (("sweep", self._sweep), ("heartbeat", self._beat))
+            for name, step in (("sweep", self._sweep), ("heartbeat", self._beat), ("notices", self._tell))
         ]
 
     def start(self) -> None:
@@ -158,6 +160,11 @@ class Sweeper:
 
     def _sweep(self) -> float:
         return SWEEP_S if self._services.stopping.is_set() else pause_s(sweep_once(self._services))
+
+    def _tell(self) -> float:
+        if not self._services.stopping.is_set():
+            tell_who_waits(self._services)
+        return NOTICES_S
 
     def _beat(self) -> float:
         told = heartbeat(self._services, self._vitals, self._cache, self._engine, self._name)

@@ -127,6 +127,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     Event.ALARM: lambda d: f"alarm: {d.get('level')}, {d.get('category')}, staff told: {bool(d.get('told'))}",
     Event.ACKNOWLEDGED: lambda d: f"alarm acknowledged by {d.get('by')}",
     Event.WAITS: lambda d: f"waits {d.get('wait_s')} s: {d.get('why')}",
+    Event.NOTICED: lambda d: f"the patient is told of a wait of {d.get('waited_s')} s",
     Event.DRAINED: lambda d: f"drained by {d.get('worker')}, a turn of {d.get('messages')} message(s)",
     Event.UNDERSTOOD: _understood,
     Event.BACKEND: _backend,

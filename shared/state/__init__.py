@@ -13,6 +13,8 @@ stands beside them (`shared.state.at_rest`). Nothing else holds a text, a name o
 | `address:{p}` | hash | number §, user_id § (kept only here); wrote_ms: the patient's last message | 90 days |
 | `inbox:{p}` | list | accepted messages, `received_ms|json §`, oldest first | none: until answered |
 | `waiting` | zset | p -> when to ring for a turn (ms) | - |
+| `untold` | zset | p -> since when it waits for an answer (ms); not those who were told so | - |
+| `notices_rung` | string | patients were told in this second that they wait | 1 s |
 | `fresh` | zset | p -> when its oldest message not yet searched for danger came (ms) | - |
 | `rate:{p}` | zset | message id -> time, sliding minute | 60 s |
 | `delay:{p}` | string | a retry waits; new messages do not jump it | its length |

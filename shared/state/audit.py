@@ -29,6 +29,7 @@ class Event(StrEnum):
     ALARM = "alarm"  # danger sign: fixed reply queued, staff told: {level, category, told, alarm}
     ACKNOWLEDGED = "acknowledged"  # a person has taken an alarm: {by, after_s}
     WAITS = "waits"  # the turn waits: {why, wait_s}
+    NOTICED = "noticed"  # the patient is told that they wait: {waited_s}
     DRAINED = "drained"  # a worker took the turn: {worker, messages}
     UNDERSTOOD = "understood"  # {intent, confidence, source, model, model_s, danger}
     BACKEND = "backend"  # one call: {call, outcome, seconds}

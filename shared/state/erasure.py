@@ -28,7 +28,7 @@ from shared.state.outbox import LANES
 from shared.state.store import cipher_of, script, unseal
 
 _TECHNICAL = ("rate", "delay", "rung", "paced")
-_CLOCKS = ("waiting", "fresh", "handoffs", "contacted")
+_CLOCKS = ("waiting", "untold", "fresh", "handoffs", "contacted")
 _OF_MESSAGE = ("answer", "alarmed", "tries")
 _AT_ONCE = 500
 

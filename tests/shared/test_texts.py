@@ -29,7 +29,7 @@ def changed(tmp_path: Path, key: str, text: str | None) -> Path:
 
 @pytest.mark.parametrize("key", sorted(KEYS))
 def test_every_text_is_filled_and_short_enough(key: str) -> None:
-    text = TEXTS.get(key, name="Rosa", staff="Ya avisé.", topic="")
+    text = TEXTS.get(key, name="Rosa", staff="Ya avisé.", topic="", waited="2 minutos")
     assert 0 < len(text) <= MAX_CHARS
     assert "{" not in text
 

@@ -12,6 +12,7 @@ from webhook.ops import wording
 _PLAIN = {
     WRITTEN: "El paciente lo escribió",
     Event.ACCEPTED: "Llegó y quedó guardado",
+    Event.NOTICED: "Se le dice al paciente que su mensaje espera",
     Event.DRAINED: "Un proceso lo tomó para contestar",
     Event.SENT: "WhatsApp aceptó la respuesta",
     Event.UNKNOWN: "No se sabe si el envío salió",

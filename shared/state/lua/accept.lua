@@ -6,7 +6,7 @@
 --       5 messages allowed per minute  6 number or ''  7 user id or ''  8 seconds to keep the address
 --       9 ms when the patient wrote it, '' if it opens no window  10 detail for the audit
 --       11.. candidate patient ids, the surest first (user id, then number)
--- uses  alias:{candidate}, address:{p}, inbox:{p}, rate:{p}, delay:{p}, metrics
+-- uses  alias:{candidate}, address:{p}, inbox:{p}, rate:{p}, delay:{p}, untold, metrics
 -- returns {1 accepted | 2 accepted, over the limit | 0 seen before, patient id}
 local now = now_ms()
 local p
@@ -46,7 +46,7 @@ else
 end
 
 local inbox = 'inbox:' .. p
-redis.call('RPUSH', inbox, string.format('%d|%s', now, ARGV[1]))
+if redis.call('RPUSH', inbox, string.format('%d|%s', now, ARGV[1])) == 1 then redis.call('ZADD', 'untold', now, p) end
 redis.call('ZADD', KEYS[3], 'NX', now, p)
 local delayed = redis.call('PTTL', 'delay:' .. p)
 if delayed > 0 then

@@ -3,10 +3,11 @@
 --       7 reminder_pace
 -- ARGV  1 token  2 'p:lane'  3 ms that an unknown send waits for its status  4 p  5 ms of throughput that a message takes
 --       6 ms that lie between two reminders
--- uses  delivery:{id} hash {kind, state, by, since, attempts, resends, call}; calls; audit; metrics
+-- uses  delivery:{id} hash {kind, state, by, since, attempts, resends, call}; inbox:{p}; calls; audit; metrics
 -- An unknown send (crash or timeout): settled by a status, else a reply once more, danger up to five times, a reminder
 -- never; what is left goes on the call list.
 -- Once a person has the patient, a reply that was begun before is dropped: only what is marked `through_handoff` goes out.
+-- A notice (lua/notice.lua) is sent only while its patient waits, and at most once: whatever stands behind it goes on.
 -- returns {'send', entry, attempts} | {'empty'} | {'wait'} | {'lost'}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local now = now_ms()
@@ -31,6 +32,16 @@ while true do
     count('unknown_sends_total|kind=' .. kind)
     audit('unknown', ARGV[4], id)
     state, f[3] = 'unknown', now
+  end
+  if kind == 'notice' and (state == 'queued' or state == 'unknown') then
+    local why = handed_over and 'handoff' or state == 'unknown' and 'unknown'
+      or (redis.call('LLEN', KEYS[2]) > 1 or redis.call('EXISTS', 'inbox:' .. ARGV[4]) == 0) and 'answered'
+    if why then
+      redis.call('HSET', key, 'state', 'dropped', 'since', now)
+      count('sends_total|outcome=dropped')
+      audit('dropped', ARGV[4], id, {why = why})
+      state = 'dropped'
+    end
   end
   if handed_over and kind == 'reply' and (state == 'queued' or state == 'unknown')
     and not cjson.decode(string.match(entry, '|(.*)$')).through_handoff then

@@ -8,7 +8,7 @@
 --       13 consent json, '' to leave  14 ids of messages and replies, space separated  15 detail for the audit
 --       16 n handled  then n inbox entries
 --       then per reply: 'outbox' or 'answer', key (delivery:{id} or answer:{message_id}), kind, entry, ids it covers
--- uses  handoffs, optouts zsets; calls; audit
+-- uses  handoffs, optouts, untold zsets; calls; audit
 -- returns {1 done | 2 was done before | 0 lease lost, messages left in the inbox}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, redis.call('LLEN', KEYS[2])} end
 local now, n = now_ms(), tonumber(ARGV[16])
@@ -53,6 +53,7 @@ if queued then redis.call('ZADD', KEYS[6], 'NX', now + ARGV[6], ARGV[5]) end
 redis.call('DEL', KEYS[9])
 local left = redis.call('LLEN', KEYS[2])
 if left == 0 then redis.call('ZREM', KEYS[3], ARGV[2]) end
+waits_from_now(ARGV[2], left)
 for name in string.gmatch(ARGV[10], '%S+') do count(name) end
 audit('committed', ARGV[2], ARGV[14], ARGV[15])
 return {1, left}

@@ -25,3 +25,7 @@ local function call_about(id, p, kind, why, code)
   if code and code ~= '' then line.code = tostring(code) end
   call_staff(id, line)
 end
+-- Something of p was answered: whatever is left waits from now on, and may be told so once more.
+local function waits_from_now(p, left)
+  if left == 0 then redis.call('ZREM', 'untold', p) else redis.call('ZADD', 'untold', now_ms(), p) end
+end

@@ -30,7 +30,7 @@ end
 audit('status', p, id, {status = ARGV[2], code = ARGV[3]})
 if ARGV[2] == 'failed' and f[4] == 'reminder' then
   call_about(id, p, 'reminder', 'failed', ARGV[3])
-elseif ARGV[2] == 'failed' then
+elseif ARGV[2] == 'failed' and f[4] ~= 'notice' then
   redis.call('LPUSH', KEYS[3], cjson.encode({delivery = id, box = f[3], kind = f[4], code = ARGV[3], why = 'status', at = now_ms()}))
   redis.call('LTRIM', KEYS[3], 0, 9999)
   count('dead_total|kind=status')
