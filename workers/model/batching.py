@@ -64,10 +64,6 @@ class WaitingJobs:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    @property
-    def is_closed(self) -> bool:
-        return self._closed
-
     def put(self, job: Job) -> None:
         """Queue a job.
 

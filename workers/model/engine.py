@@ -8,22 +8,18 @@ model behind it is a `backend.Backend`.
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, InvalidStateError
-from contextlib import suppress
 from dataclasses import dataclass
 
 import torch  # noqa: TID253
 
-from shared.errors import EngineBusy
 from workers.model.backend import Backend, Piece
-from workers.model.batching import Job, WaitingJobs
+from workers.model.batching import Job
 from workers.model.choosing import choose_each
 from workers.model.drafts import Corpus, Drafter
-from workers.model.generation import EngineStats, Finish, Generation, Request
+from workers.model.engine_base import EngineBase
+from workers.model.generation import Finish
 from workers.model.prefixes import Prefixes
 from workers.model.rows import Row, prompt_pieces
 
@@ -39,8 +35,8 @@ class Limits:
     prefix_bytes: int = 64 << 20
 
 
-class Engine:
-    """See the file's head. `start()` before the first `submit`, `close()` at the end."""
+class Engine(EngineBase):
+    """See the file's head."""
 
     def __init__(
         self,
@@ -50,83 +46,19 @@ class Engine:
         corpus: Corpus | None = None,
     ) -> None:
         """`corpus`: what drafts are made of; without one there are none."""
+        limits = limits or Limits()
+        super().__init__(limits.max_waiting, clock)
         self._backend = backend
-        self._limits = limits or Limits()
-        self._clock = clock
+        self.context_length, self.vocab_size = backend.context_length, backend.vocab_size
         self._corpus = corpus
-        self._waiting = WaitingJobs(self._limits.max_waiting)
         self._running: list[Row] = []  # in the order in which they came
-        self._prefixes = Prefixes(self._limits.prefix_bytes if backend.token_bytes else 0, clock)
-        self._counts: Counter[str] = Counter()
-        self._batch_sizes: Counter[int] = Counter()
-        self._lock = threading.Lock()  # guards the two counters
-        self._progress_at = clock()
-        self._hurry = threading.Event()  # close without drain: running rows are dropped too
-        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+        self._prefixes = Prefixes(limits.prefix_bytes if backend.token_bytes else 0, clock)
 
-    def start(self) -> Engine:
-        self._thread.start()
-        return self
+    def _rows(self) -> int:
+        return len(self._running)
 
-    @property
-    def context_length(self) -> int:
-        """Tokens that prompt and answer may have together."""
-        return self._backend.context_length
-
-    def submit(self, request: Request) -> Future[Generation]:
-        """Queue a prompt; callable from any thread, returns at once.
-
-        The future ends with a Generation, or with EngineBusy (deadline passed, or closed in between),
-        `concurrent.futures.CancelledError`, or whatever the model or the mask raised. A partial answer is discarded.
-
-        Raises:
-            PromptTooLong: if prompt and answer would not fit in the model's context.
-            EngineBusy: if the queue is full or the engine closed.
-            ValueError: if the prompt is empty or names tokens that the model does not have.
-        """
-        request.check(self._backend.vocab_size, self.context_length)
-        job = Job(request, submitted_at=self._clock())
-        if not self._running and not len(self._waiting):
-            self._progress_at = job.submitted_at  # the age of the last step counts from when there was work
-        try:
-            self._waiting.put(job)
-        except EngineBusy:
-            self._count("refused")
-            raise
-        self._count("requests")
-        return job.future
-
-    def stats(self) -> EngineStats:
-        """Return the figures since the start; callable from any thread, also while the model hangs."""
-        waiting, running = len(self._waiting), len(self._running)
-        with self._lock:
-            return EngineStats(
-                **self._counts,
-                batch_sizes=dict(self._batch_sizes),
-                waiting=waiting,
-                running=running,
-                prefix_bytes=self._prefixes.bytes,
-                last_step_age_s=self._clock() - self._progress_at if waiting or running else 0.0,
-                alive=self._thread.is_alive(),
-            )
-
-    def close(self, drain: bool = True, timeout_s: float = 30.0) -> bool:
-        """Refuse new requests and end the thread.
-
-        Args:
-            drain: True finishes what waits and runs; False answers it with EngineBusy at once.
-            timeout_s: how long to wait for the thread; one that hangs is left behind (it is a daemon).
-
-        Returns:
-            True when the thread has ended.
-        """
-        if not drain:
-            self._hurry.set()
-        for job in self._waiting.close(drain):
-            self._fail(job, EngineBusy("the engine is closing"), "refused")
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+    def _prefix_bytes(self) -> int:
+        return self._prefixes.bytes
 
     # From here on everything runs in the engine's own thread.
 
@@ -145,21 +77,11 @@ class Engine:
 
     def _drop_unwanted(self) -> None:
         now = self._clock()
-        for job in self._waiting.remove_unwanted(now):
-            self._refuse(job, now)
+        self._refuse_unwanted(now)
         for row in list(self._running):
-            if self._hurry.is_set() or row.job.is_late(now) or row.job.is_cancelled():
+            if self._is_unwanted(row.job, now):
                 self._refuse(row.job, now)
                 self._leave(row)
-
-    def _refuse(self, job: Job, now: float) -> None:
-        if job.is_cancelled():
-            job.future.cancel()
-            self._fail(job, CancelledError(), "cancelled")
-        elif job.is_late(now):
-            self._fail(job, EngineBusy(f"no answer within {job.request.deadline_s:g} s"), "expired")
-        else:
-            self._fail(job, EngineBusy("the engine is closing"), "refused")
 
     def _admit(self) -> None:
         """Let requests join while there is room for them, until more prompt waits to be read than a pass takes."""
@@ -169,11 +91,9 @@ class Engine:
             if slot is None:
                 self._waiting.put_back(job)
                 return
-            if not job.future.set_running_or_notify_cancel():
-                self._count("cancelled")
+            if not self._joins(job):
                 self._backend.release(slot)
                 continue
-            job.joined_at = self._clock()
             row = self._row(job, slot)
             self._running.append(row)
             reading += len(job.request.ids) - row.length > self._backend.chunk
@@ -211,11 +131,9 @@ class Engine:
                 self._advance([item])
             return
         answering = sum(not piece.prompt for _, piece in work)
-        with self._lock:
-            self._counts["passes"] += 1
-            if answering:
-                self._counts["steps"] += 1
-                self._batch_sizes[answering] += 1
+        self._count("passes")
+        if answering:
+            self._count_step(answering)
         for row, piece in work:
             row.job.batch_size = max(row.job.batch_size, len(work))
             if piece.prompt:
@@ -273,12 +191,3 @@ class Engine:
     def _leave(self, row: Row) -> None:
         self._running.remove(row)
         self._backend.release(row.slot)
-
-    def _fail(self, job: Job, error: BaseException, counted: str) -> None:
-        self._count(counted)
-        with suppress(InvalidStateError):  # the caller cancelled it in this very moment
-            job.future.set_exception(error)
-
-    def _count(self, name: str, by: int = 1) -> None:
-        with self._lock:
-            self._counts[name] += by

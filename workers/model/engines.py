@@ -7,6 +7,7 @@ import logging
 from workers.model.continuous import ContinuousEngine
 from workers.model.draft_corpus import corpus_of
 from workers.model.engine import Engine, Limits
+from workers.model.engine_base import EngineBase
 from workers.model.loader import LoadedModel
 from workers.model.memory import kv_bytes, memory_limit
 from workers.model.trial import can_serve, supports
@@ -15,11 +16,11 @@ log = logging.getLogger(__name__)
 PREFIX_SHARE = 8  # the part of the memory for keys and values that kept prefixes may take besides
 
 
-def engine_for(loaded: LoadedModel) -> Engine | ContinuousEngine:
+def engine_for(loaded: LoadedModel) -> EngineBase:
     """Our own scheduler for our GPT-2 and wherever answers have a grammar; else transformers' batching, if it can."""
     if loaded.model is not None and can_serve(loaded.info):
         if supports(loaded.model):
-            log.info("the model is served by transformers' continuous batching")
+            log.info("the model is served by transformers' continuous batching: a temperature is not honoured")
             return ContinuousEngine(loaded.model, len(loaded.tokenizer))
         log.info("the model is served in plain batches")
 

@@ -34,6 +34,7 @@ class Request:
         allowed: mask for each step, called in the engine's thread, so it must be quick. An empty list ends the answer.
         deadline_s: seconds from `submit` until nobody wants the answer any more.
         temperature: 0 is greedy. Steps with a mask from `allowed` are greedy always: structure is never gambled.
+            `ContinuousEngine` is greedy at any temperature.
         seed: of the sampling, per request, so that the answer does not depend on who shares the batch.
         cancelled: asked before each step; True frees the row at once.
     """

@@ -20,8 +20,7 @@ from workers.model.hub import check_name
 from workers.model.info import ModelInfo
 
 if TYPE_CHECKING:
-    from workers.model.continuous import ContinuousEngine
-    from workers.model.engine import Engine
+    from workers.model.engine_base import EngineBase
     from workers.model.loader import LoadedModel
     from workers.model.reader import Reader
 
@@ -59,7 +58,7 @@ class ModelHolder:
         self._state: State = "loading"
         self._failure: ModelUnavailable | None = None
         self._reader: Reader | None = None
-        self._engine: Engine | ContinuousEngine | None = None
+        self._engine: EngineBase | None = None
         self._info: ModelInfo | None = None
         self._settled = threading.Event()  # ready or failed
         self._closing = threading.Event()

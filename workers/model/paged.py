@@ -103,7 +103,7 @@ class PagedModel:
         return fatal
 
     @property
-    def steps(self) -> int:
+    def passes(self) -> int:
         """Forward passes so far, those of cut prompts too."""
         return int(getattr(self._manager, "current_batch", 0))
 

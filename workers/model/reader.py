@@ -28,8 +28,7 @@ from workers.model.calibration import Calibration
 from workers.model.generation import Finish, Generation, Request
 
 if TYPE_CHECKING:
-    from workers.model.continuous import ContinuousEngine
-    from workers.model.engine import Engine
+    from workers.model.engine_base import EngineBase
     from workers.model.loader import LoadedModel
 
 REPLY_TOKENS = 160
@@ -63,7 +62,7 @@ class Reading:
 class Reader:
     """One per process; `read` is called by many threads at once."""
 
-    def __init__(self, loaded: LoadedModel, engine: Engine | ContinuousEngine, calibration: Calibration) -> None:
+    def __init__(self, loaded: LoadedModel, engine: EngineBase, calibration: Calibration) -> None:
         self._tokenizer: Any = loaded.tokenizer
         # Fast tokenizers change their own state while encoding: two threads at once raise "Already borrowed".
         self._tokenizer_lock = threading.Lock()
@@ -99,7 +98,8 @@ class Reader:
             deadline_s: seconds from now until the answer is of no use.
             needs_reply: False stops before the reply; a model without tags is then not asked at all.
             max_new_tokens: upper bound of the reply; the tags before it are not counted.
-            temperature: 0 is greedy. Only the words of the reply are ever sampled, never the tags.
+            temperature: 0 is greedy. Only the words of the reply are ever sampled, never the tags; where transformers'
+                continuous batching serves the model, nothing is.
 
         Raises:
             EngineBusy: queue full, deadline passed, or the engine hangs.

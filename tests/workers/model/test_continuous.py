@@ -36,7 +36,7 @@ from workers.model.trial import supports
 WAIT_S = 30
 VOCAB = 300
 CONTEXT = 256
-SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+SIZES: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 MAKE: dict[str, Callable[[], Any]] = {
     "gpt2": lambda: GPT2LMHeadModel(
         GPT2Config(vocab_size=VOCAB, n_positions=CONTEXT, n_embd=32, n_layer=2, n_head=4, **COMMON)
@@ -147,6 +147,7 @@ def test_a_crowd_gets_what_generate_gives_one_by_one(model: Any) -> None:
     assert (stats.requests, stats.finished, stats.failed) == (9, 9, 0)
     assert (stats.prompt_tokens, stats.tokens) == (sum(lengths), sum(map(len, expected)))
     assert sum(stats.batch_sizes.values()) == stats.steps < stats.tokens
+    assert stats.steps <= stats.passes
     assert sum(rows * steps for rows, steps in stats.batch_sizes.items()) == stats.tokens
 
 
@@ -169,6 +170,12 @@ def test_a_request_joins_and_leaves_while_another_is_written(gated: tuple[Contin
     assert not long.done()
     assert len(long.result(WAIT_S).ids) == 150
     assert gate.passes < 160  # not one after the other
+    eventually(lambda: engine.stats().passes == gate.passes)
+
+
+def test_a_temperature_is_not_honoured(model: Any, engine: ContinuousEngine) -> None:
+    answers = [engine.submit(Request(prompt(9), 12, temperature=2.0, seed=seed)).result(WAIT_S) for seed in range(2)]
+    assert [list(answer.ids) for answer in answers] == [oracle(model, prompt(9), 12)] * 2
 
 
 def test_first_come_first_served_also_when_the_cache_has_room_for_a_later_one() -> None:
@@ -252,7 +259,6 @@ def test_more_than_the_queue_holds_is_refused_at_once(gated: tuple[ContinuousEng
         (Request([VOCAB], 3), ValueError),
         (Request([-1], 3), ValueError),
         (Request([1], 3, allowed=lambda done: None), ValueError),
-        (Request([1], 3, temperature=0.7), ValueError),
         (Request([1] * 200, CONTEXT - 199), PromptTooLong),
     ],
 )
