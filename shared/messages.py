@@ -122,9 +122,9 @@ class Reply(Frozen):
 
 
 class DeliveryKind(StrEnum):
-    """Decides what happens to a send whose outcome is unknown (docs/architecture.md, deliver)."""
+    """Decides what happens to a send whose outcome is unknown (docs/reliability.md)."""
 
-    REPLY = "reply"  # sent once more: lost is worse than double
+    REPLY = "reply"  # sent once more while Meta works: lost is worse than double
     DANGER = "danger"  # sent again: goes first
     REMINDER = "reminder"  # never repeated: goes on the call list
     NOTICE = "notice"  # "we are still here": never repeated, dropped as soon as an answer follows

@@ -17,6 +17,7 @@ from shared import metrics as figures
 from shared.alerts import Alerts
 from shared.metrics import Metrics, field
 from shared.spool import Body, Spool, SpoolError, UnreadableFile
+from shared.state import outbox
 from webhook.elsewhere import Elsewhere
 from webhook.intake import Intake
 
@@ -101,8 +102,15 @@ class Replay:
                     return
                 self._elsewhere(self._spool.remove, some)
                 self._metrics.count("spooled_total", len(bodies), outcome="replayed")
+                self._say_that_statuses_may_follow()
                 done += len(bodies)
         log.info("the spool is empty", extra={"replayed": done, "took_s": round(time.monotonic() - began, 1)})
+
+    def _say_that_statuses_may_follow(self) -> None:
+        try:
+            outbox.note_replayed(self._client)
+        except redis.RedisError:  # away again: its return says the same
+            log.warning("the replay could not be noted")
 
     def _read(self, name: str) -> tuple[Body, ...]:
         try:

@@ -95,7 +95,7 @@ def stop_at_the_door(services: Services, patient: str, lane: str, claimed: Claim
     if delivery is None:
         raise ValueError("nothing was claimed")
     build(delivery.reply, address_of(services.client, patient), delivery.id)
-    outbox.mark_sent(services.client, patient, lane, claimed, f"canary.{delivery.id}")
+    outbox.mark_sent(services.client, patient, lane, claimed, f"canary.{delivery.id}", by_meta=False)
     if delivery.apology or delivery.asked_at is None:
         return
     accepted = delivery.asked_at - timedelta(milliseconds=services.settings.BURST_WAIT_MS)

@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 DELIVERIES_PER_RING = 20
 TRIES = 3
 WAITS_S = (1, 5, 20, 60)
-PAIR_RATE = 131056  # too many messages to this one patient: Meta asks for 4^n seconds
+PAIR_RATE = 131056  # too many messages to this one patient: Meta asks for 4^n seconds, n = 0, 1, 2 …
+PAIR_RATE_MOST = 4
 CREDENTIALS_WAIT_S = 60
 TEMPLATE_PAUSED = 132015
 TEMPLATE_STOPPED = (TEMPLATE_PAUSED, 132016)  # paused, disabled
@@ -129,7 +130,7 @@ def _not_sent(services: Services, patient: str, lane: str, token: str, claimed: 
     delivery = claimed.delivery
     if delivery is None:
         return False
-    state, wait_s = next_state(error, claimed.attempts)
+    state, wait_s = next_state(error, claimed.attempts, claimed.pair_refusals)
     letter = ""
     is_reminder = delivery.kind is DeliveryKind.REMINDER
     if delivery.kind is DeliveryKind.NOTICE and state is DeliveryState.FAILED:
@@ -174,8 +175,14 @@ def incident_of(error: AssistantError, template: Template | None) -> str:
     return "send_refused"
 
 
-def next_state(error: AssistantError, attempts: int) -> tuple[DeliveryState, float]:
-    """What becomes of a delivery after `error`, and the seconds until it is looked at again (pure)."""
+def next_state(error: AssistantError, attempts: int, pair_refusals: int = 0) -> tuple[DeliveryState, float]:
+    """What becomes of a delivery after `error`, and the seconds until it is looked at again (pure).
+
+    Args:
+        error: of this try.
+        attempts: how many there were, with this one.
+        pair_refusals: how many before it were refused for the pair rate.
+    """
     wait_s = float(WAITS_S[min(attempts, len(WAITS_S)) - 1])
     if isinstance(error, OutcomeUnknown):
         return DeliveryState.UNKNOWN, wait_s
@@ -185,6 +192,6 @@ def next_state(error: AssistantError, attempts: int) -> tuple[DeliveryState, flo
         if not error.partner_down and attempts >= TRIES:
             return DeliveryState.FAILED, 0
         if error.code == PAIR_RATE:
-            wait_s = float(4 ** min(attempts, 4))
+            wait_s = float(4 ** min(pair_refusals, PAIR_RATE_MOST))
         return DeliveryState.QUEUED, error.after_s if error.after_s is not None else wait_s
     return DeliveryState.FAILED, 0

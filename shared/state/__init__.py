@@ -36,6 +36,9 @@ stands beside them (`shared.state.at_rest`). Nothing else holds a text, a name o
 | `reminded:{appointment}:{start}:{kind}` | string | delivery id and, if not ours, by whom | 30 days |
 | `unconfirmed` | zset | delivery id of a reminder -> when it must have arrived (ms) | - |
 | `contacted` | zset | p -> when we last wrote unasked (ms): Meta counts people in 24 h | a day |
+| `meta_took` | string | when Meta last took a message (ms): sends of unknown end may be tried again | a day |
+| `swept` | string | when a worker last swept (ms), noted each second | none |
+| `redis_back` | string | when Redis was back, or a spool's portion came in (ms): unknown sends wait anew | 1 h |
 | `throughput` | string | when the number's throughput is free again (ms) | 60 s |
 | `reminder_pace` | string | when the next reminder may leave (ms) | 60 s |
 | `sending_paused` | string | credentials or the template were refused: no reminder is sent | 15 min |

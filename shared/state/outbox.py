@@ -40,6 +40,7 @@ class Claimed:
     raw: str = ""
     delivery: Delivery | None = None
     attempts: int = 0
+    pair_refusals: int = 0  # how often Meta refused it for the pair rate
 
 
 def clock_of(lane: str) -> str:
@@ -83,21 +84,27 @@ def claim(
             return Claimed(Claim.WAIT)
     if kind != Claim.SEND:
         return Claimed(Claim(kind))
-    raw, attempts = rest
+    raw, attempts, pair_refusals = rest
     try:
         delivery = read_delivery(raw, cipher_of(client))
     except UnreadableSecret:  # certainly not sent
         _unsent(client, patient, lane, token, raw, DeliveryState.QUEUED, wait_ms=UNREADABLE_WAIT_MS, why="key")
         raise
-    return Claimed(Claim.SEND, raw, delivery, int(attempts))
+    return Claimed(Claim.SEND, raw, delivery, int(attempts), int(pair_refusals))
 
 
-def mark_sent(client: redis.Redis, patient: str, lane: str, claimed: Claimed, wamid: str) -> None:
-    """Note that Meta accepted a delivery and take it out of the outbox."""
+def mark_sent(
+    client: redis.Redis, patient: str, lane: str, claimed: Claimed, wamid: str, *, by_meta: bool = True
+) -> None:
+    """Note that Meta accepted a delivery and take it out of the outbox.
+
+    Args:
+        by_meta: False for what stops at our door: it says nothing of whether Meta works.
+    """
     if claimed.delivery is None:
         raise ValueError("nothing was claimed")
     keys = [f"delivery:{claimed.delivery.id}", f"outbox:{patient}:{lane}", sent_key(wamid)]
-    script("sent")(client, keys, [claimed.raw, claimed.delivery.id, REMEMBER_S, patient])
+    script("sent")(client, keys, [claimed.raw, claimed.delivery.id, REMEMBER_S, patient, int(by_meta)])
 
 
 def mark_unsent(
@@ -163,6 +170,11 @@ def release(client: redis.Redis, patient: str, lane: str, token: str, *, wait_ms
     """Give a lane back, to be looked at again in `wait_ms`; returns deliveries left, -1 if the lease was not ours."""
     box = f"{patient}:{lane}"
     return int(script("release")(client, [f"lease:{box}", f"outbox:{box}", clock_of(lane)], [token, box, wait_ms]))
+
+
+def note_replayed(client: redis.Redis) -> None:
+    """Say that statuses of an outage of Redis are still coming in: what waits for one waits anew."""
+    script("back")(client, [], [])
 
 
 def note_statuses(client: redis.Redis, statuses: Sequence[StatusUpdate]) -> int:

@@ -16,8 +16,7 @@ from workers.deliver import PAIR_RATE, incident_of, next_state
         (OutcomeUnknown(), 1, DeliveryState.UNKNOWN, 1),
         (BadCredentials(code=190), 9, DeliveryState.QUEUED, 60),
         (RetryLater(after_s=7.0), 1, DeliveryState.QUEUED, 7),
-        (RetryLater(code=PAIR_RATE), 1, DeliveryState.QUEUED, 4),
-        (RetryLater(code=PAIR_RATE), 3, DeliveryState.QUEUED, 64),
+        (RetryLater(code=PAIR_RATE), 4, DeliveryState.QUEUED, 1),
         (RetryLater(), 50, DeliveryState.QUEUED, 60),
         (RetryLater(partner_down=False), 2, DeliveryState.QUEUED, 5),
         (RetryLater(partner_down=False), 3, DeliveryState.FAILED, 0),
@@ -29,6 +28,11 @@ def test_the_next_state_follows_from_the_error(
     error: AssistantError, attempts: int, state: DeliveryState, wait_s: float
 ) -> None:
     assert next_state(error, attempts) == (state, wait_s)
+
+
+def test_a_refusal_for_the_pair_rate_waits_as_meta_asks_whatever_else_failed_before() -> None:
+    waits = [next_state(RetryLater(code=PAIR_RATE), 4 + n, n)[1] for n in range(6)]
+    assert waits == [1, 4, 16, 64, 256, 256]
 
 
 def queue_a_reply(clinic: Clinic) -> None:

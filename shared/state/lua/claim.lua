@@ -3,16 +3,19 @@
 --       7 reminder_pace
 -- ARGV  1 token  2 'p:lane'  3 ms that an unknown send waits for its status  4 p  5 ms of throughput that a message takes
 --       6 ms that lie between two reminders
--- uses  delivery:{id} hash {kind, state, by, since, attempts, resends, call}; inbox:{p}; calls; audit; metrics
--- An unknown send (crash or timeout): settled by a status, else a reply once more, danger up to five times, a reminder
--- never; what is left goes on the call list.
+-- uses  delivery:{id} hash {kind, state, by, since, code, attempts, resends, lit, pair_refusals, call}; inbox:{p}; calls;
+--       audit; metrics; meta_took, swept, redis_back
+-- An unknown send (crash, timeout, 5xx) waits for its status. Then, while Meta takes other messages, a reply goes once
+-- more (often, if Meta itself said that it failed), danger again; while Meta takes nothing both are tried at growing
+-- pauses; a reminder never. What is left goes on the call list: docs/reliability.md, "Sends whose end is unknown".
 -- Once a person has the patient, a reply that was begun before is dropped: only what is marked `through_handoff` goes out.
 -- A notice (lua/notice.lua) is sent only while its patient waits, and at most once: whatever stands behind it goes on.
--- returns {'send', entry, attempts} | {'empty'} | {'wait'} | {'lost'}
+-- returns {'send', entry, attempts, refusals for the pair rate} | {'empty'} | {'wait'} | {'lost'}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local now = now_ms()
 local is_reminder = string.match(ARGV[2], ':reminder$')
 local handed_over = redis.call('EXISTS', KEYS[5]) == 1
+local AGAIN = {reply = {most = 5, growth = 4}, danger = {most = 7, growth = 2}}
 while true do
   local entry = redis.call('LINDEX', KEYS[2], 0)
   if not entry then
@@ -22,10 +25,10 @@ while true do
   end
   local id = string.match(entry, '^[^|]+')
   local key = 'delivery:' .. id
-  local f = redis.call('HMGET', key, 'state', 'by', 'since', 'kind', 'resends')
+  local f = redis.call('HMGET', key, 'state', 'by', 'since', 'kind', 'resends', 'code', 'lit', 'pair_refusals')
   local state, kind = f[1] or 'queued', f[4] or 'reply'
   if state == 'sending' and f[2] == ARGV[1] then
-    return {'send', entry, tonumber(redis.call('HGET', key, 'attempts'))}
+    return {'send', entry, tonumber(redis.call('HGET', key, 'attempts')), tonumber(f[8] or 0)}
   end
   if state == 'sending' then
     redis.call('HSET', key, 'state', 'unknown', 'since', now)
@@ -52,15 +55,21 @@ while true do
   end
   local send = state == 'queued'
   if state == 'unknown' then
-    local left = f[3] + ARGV[3] - now
+    local resends, settle = tonumber(f[5] or 0), tonumber(ARGV[3])
+    local again = AGAIN[kind] or {most = 0, growth = 1}
+    local works = tonumber(redis.call('GET', 'meta_took') or 0) > tonumber(f[3])
+    -- Silence while Meta worked is repeated once. An answer that says it failed, or silence while nothing works, proves less.
+    local over = resends >= again.most or (kind == 'reply' and f[7] and not tonumber(f[6]))
+    local since = kind == 'danger' and tonumber(f[3]) or math.max(tonumber(f[3]), back_ms(now))
+    local left = since + settle * ((works or over) and 1 or again.growth ^ resends) - now
     if left > 0 then
       redis.call('DEL', KEYS[1])
-      redis.call('ZADD', KEYS[3], now + left, ARGV[2])
+      redis.call('ZADD', KEYS[3], now + math.min(left, settle), ARGV[2]) -- looks again: Meta may work by then
       return {'wait'}
     end
-    local allowed = ({reply = 1, danger = 5})[kind] or 0
-    if tonumber(f[5] or 0) < allowed then
+    if not over then
       redis.call('HINCRBY', key, 'resends', 1)
+      if works then redis.call('HSET', key, 'lit', 1) end
       count('resends_total|kind=' .. kind)
       send = true
     else
@@ -84,13 +93,14 @@ while true do
   end
   if send then
     redis.call('HSET', key, 'state', 'sending', 'by', ARGV[1], 'since', now)
+    redis.call('HDEL', key, 'code') -- of the try before
     redis.call('SET', KEYS[6], now + debt + 6000, 'PX', debt + 6000)
     if not is_reminder then -- a reminder's share was taken when it was rung (due.lua)
       redis.call('SET', KEYS[4], math.max(now, tonumber(redis.call('GET', KEYS[4]) or 0)) + ARGV[5], 'PX', 60000)
     end
     local attempts = redis.call('HINCRBY', key, 'attempts', 1)
     audit('sending', ARGV[4], id, {kind = kind, attempt = attempts})
-    return {'send', entry, attempts}
+    return {'send', entry, attempts, tonumber(f[8] or 0)}
   end
   redis.call('LPOP', KEYS[2]) -- the head that was just read: sent, failed or given up
 end

@@ -4,6 +4,7 @@
 --       4 ms of throughput that a reminder takes  5 at most this many of waiting
 -- returns {waiting members, outgoing members, fresh members, reminder members, ms until the next turn is due or -1}
 local now = now_ms()
+note_sweep(now)
 local taken = {}
 for i, at_most in ipairs({ARGV[5], ARGV[1]}) do
   taken[i] = redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now, 'LIMIT', 0, at_most)

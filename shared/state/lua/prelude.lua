@@ -4,6 +4,20 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 local function count(name, by) redis.call('HINCRBY', 'metrics', name, by or 1) end
+-- Redis was away (or every worker): nobody swept for so long. Statuses of that time may lie in a webhook's spool, so that
+-- sends of unknown end wait anew from when it is back, and from each portion of a spool (back.lua).
+local AWAY_MS = 5000
+local function back_ms(now)
+  local swept = tonumber(redis.call('GET', 'swept') or now)
+  if now - swept > AWAY_MS then return now end
+  return tonumber(redis.call('GET', 'redis_back') or 0)
+end
+local function note_back(now) redis.call('SET', 'redis_back', now, 'EX', 3600) end
+local function note_sweep(now)
+  local swept = tonumber(redis.call('GET', 'swept') or 0)
+  if swept > 0 and now - swept > AWAY_MS then note_back(now) end
+  if now - swept >= 1000 or now < swept then redis.call('SET', 'swept', now) end
+end
 -- Append to the audit what happened to these messages or deliveries (ids, space separated) of patient p. Never a text.
 local function audit(event, p, ids, detail)
   if type(detail) == 'table' then detail = cjson.encode(detail) end

@@ -10,6 +10,7 @@ if f[1] ~= 'sending' or f[2] ~= ARGV[1] then return 0 end
 local now = now_ms()
 redis.call('HSET', KEYS[1], 'state', ARGV[3], 'since', now)
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'code', ARGV[6]) end
+if ARGV[6] == '131056' then redis.call('HINCRBY', KEYS[1], 'pair_refusals', 1) end -- each one's wait is four times the last
 audit(ARGV[3], ARGV[8], ARGV[9], {code = ARGV[6], why = ARGV[10]})
 if ARGV[3] == 'dropped' then
   redis.call('LREM', KEYS[2], 1, ARGV[2])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
 import redis
 
 from shared.messages import Delivery, DeliveryKind, DeliveryState, Reply, StatusUpdate
-from shared.state import audit, outbox
+from shared.state import audit, outbox, sweep
 from shared.state.leases import Leases
 from shared.state.outbox import Claim
 
@@ -79,23 +80,124 @@ def test_a_crash_while_sending_waits_for_the_status_and_is_not_repeated_when_it_
 
 
 @pytest.mark.parametrize(
-    ("kind", "sends"), [(DeliveryKind.REPLY, 2), (DeliveryKind.DANGER, 6), (DeliveryKind.REMINDER, 1)]
+    ("kind", "sends"), [(DeliveryKind.REPLY, 6), (DeliveryKind.DANGER, 8), (DeliveryKind.REMINDER, 1)]
 )
-def test_an_unsettled_send_is_repeated_by_kind_and_then_goes_on_the_call_list(
+def test_what_meta_never_takes_is_tried_so_often_by_kind_and_then_goes_on_the_call_list(
     client: redis.Redis, kind: DeliveryKind, sends: int
 ) -> None:
     put(client, "d_1", kind)
+    assert sends_until_given_up(client) == sends
+
+
+def sends_until_given_up(client: redis.Redis, *, works: bool = False, code: str = "") -> int:
+    """Let every send of d_1 end unknown, until a person is asked to call.
+
+    Args:
+        works: Meta takes other messages all the while.
+        code: Meta answers with this failure; '' is silence.
+    """
     made = 0
-    for _ in range(10):
+    for _ in range(20):
         sender = Sender(client)
         claimed = sender.claim(settle_ms=0)
         if claimed.kind is Claim.EMPTY:
             break
-        made += claimed.kind is Claim.SEND
-        sender.crash()
-    assert made == sends
+        made += 1
+        outbox.mark_unsent(client, "p_1", "normal", sender.token, claimed, DeliveryState.UNKNOWN, code=code)
+        client.delete("lease:p_1:normal")
+        if works:
+            meta_takes_another(client)
     assert client.hlen("calls") == 1
     assert client.hget("delivery:d_1", "state") == DeliveryState.FAILED
+    return made
+
+
+def meta_takes_another(client: redis.Redis) -> None:
+    put(client, "d_other", lane="other")
+    sender = Sender(client, "other")
+    time.sleep(0.002)  # later than the send before, by Redis' clock of milliseconds
+    outbox.mark_sent(client, "p_1", "other", sender.claim(), "wamid.other")
+    sender.crash()
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "sends"),
+    [
+        (DeliveryKind.REPLY, "timed_out", 2),
+        (DeliveryKind.REPLY, "", 2),
+        (DeliveryKind.REPLY, "131000", 6),
+        (DeliveryKind.REPLY, "503", 6),
+        (DeliveryKind.DANGER, "timed_out", 8),
+        (DeliveryKind.REMINDER, "503", 1),
+    ],
+)
+def test_while_meta_takes_others_silence_is_repeated_once_and_a_failure_that_it_tells_more_often(
+    client: redis.Redis, kind: DeliveryKind, code: str, sends: int
+) -> None:
+    put(client, "d_1", kind)
+    assert sends_until_given_up(client, works=True, code=code) == sends
+
+
+def unknown(client: redis.Redis, kind: DeliveryKind, *, resends: int, ago_ms: int) -> None:
+    """d_1 was sent `ago_ms` ago, for the `resends`-th time again, and nobody knows what became of it."""
+    put(client, "d_1", kind)
+    since = now_ms(client) - ago_ms
+    client.hset("delivery:d_1", mapping={"state": "unknown", "since": since, "resends": resends, "code": "503"})
+
+
+def now_ms(client: redis.Redis) -> int:
+    seconds, micros = client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+@pytest.mark.parametrize(
+    ("kind", "resends", "pause"),
+    [(DeliveryKind.REPLY, n, 4**n) for n in range(5)] + [(DeliveryKind.DANGER, n, 2**n) for n in range(7)],
+)
+def test_while_meta_takes_nothing_the_pauses_grow_and_end_when_it_takes_something(
+    client: redis.Redis, kind: DeliveryKind, resends: int, pause: int
+) -> None:
+    settle_ms = 10_000
+    unknown(client, kind, resends=resends, ago_ms=settle_ms * pause - 5_000)
+    assert Sender(client).claim(settle_ms).kind is Claim.WAIT
+    assert (
+        client.zscore("outgoing", "p_1:normal") <= now_ms(client) + settle_ms
+    )  # it looks again: Meta may work by then
+    unknown(client, kind, resends=resends, ago_ms=settle_ms * pause + 5_000)
+    assert Sender(client).claim(settle_ms).kind is Claim.SEND
+    client.delete("lease:p_1:normal")
+    unknown(client, kind, resends=resends, ago_ms=settle_ms + 5_000)
+    meta_takes_another(client)
+    assert Sender(client).claim(settle_ms).kind is Claim.SEND
+
+
+def test_the_canary_that_stops_at_our_door_does_not_say_that_meta_works(client: redis.Redis) -> None:
+    put(client, "d_1")
+    outbox.mark_sent(client, "p_1", "normal", Sender(client).claim(), "canary.d_1", by_meta=False)
+    assert client.exists("meta_took") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [(DeliveryKind.REPLY, Claim.WAIT), (DeliveryKind.DANGER, Claim.SEND)], ids=str
+)
+@pytest.mark.parametrize("sign", ["nobody swept", "a sweep after a long silence", "a spool is replayed"])
+def test_what_is_unknown_waits_anew_for_its_status_when_redis_is_back(
+    client: redis.Redis, kind: DeliveryKind, found: Claim, sign: str
+) -> None:
+    unknown(client, kind, resends=0, ago_ms=60_000)
+    client.set("swept", now_ms(client) - (0 if sign == "a spool is replayed" else 50_000))
+    if sign == "a sweep after a long silence":
+        sweep.take_due(client)
+        assert now_ms(client) - int(client.get("swept")) < 10_000
+    if sign == "a spool is replayed":
+        outbox.note_replayed(client)
+    assert Sender(client).claim(30_000).kind is found
+
+
+def test_while_all_is_swept_nothing_waits_longer(client: redis.Redis) -> None:
+    sweep.take_due(client)
+    unknown(client, DeliveryKind.REPLY, resends=0, ago_ms=60_000)
+    assert Sender(client).claim(30_000).kind is Claim.SEND
 
 
 def test_a_rate_limit_puts_the_reply_back_and_rings_later(client: redis.Redis) -> None:
@@ -108,6 +210,17 @@ def test_a_rate_limit_puts_the_reply_back_and_rings_later(client: redis.Redis) -
     assert client.zscore("outgoing", "p_1:normal") > client.time()[0] * 1000 + 2000
     again = Sender(client).claim()
     assert again.attempts == 2
+
+
+def test_refusals_for_the_pair_rate_are_counted_for_themselves(client: redis.Redis) -> None:
+    put(client, "d_1")
+    counted = []
+    for code in ("130429", "4", "131056", "131056", ""):
+        sender = Sender(client)
+        claimed = sender.claim()
+        counted.append(claimed.pair_refusals)
+        outbox.mark_unsent(client, "p_1", "normal", sender.token, claimed, DeliveryState.QUEUED, code=code)
+    assert counted == [0, 0, 0, 1, 2]
 
 
 def test_a_refused_reply_becomes_a_dead_letter_and_the_next_one_has_its_turn(client: redis.Redis) -> None:
