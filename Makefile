@@ -81,6 +81,9 @@ bench-spool: $(VENV)/.installed ## a minute without Redis, killed and hung, 83 m
 bench-overload: $(VENV)/.installed ## ten times what can be answered for a minute, then calm until all is answered (15 minutes on quiet cores)
 	@mkdir -p var && $(BIN)/python -m benchmarks.overload --out var/overload.json --picture docs/overload.png $(ARGS)
 
+bench-danger: $(VENV)/.installed ## a danger message's fixed reply while backend, model, queue or rate limit stand in the way (10 minutes)
+	@mkdir -p var && $(BIN)/python -m benchmarks.danger --out var/danger.json $(ARGS)
+
 train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on this CPU, measure it (about an hour)
 	@$(BIN)/python -m training.cards
 	@$(BIN)/python -m training.reliability

@@ -132,7 +132,7 @@ def build(settings: Settings, celery: Celery | None = None) -> Services:
         whatsapp=WhatsAppClient(settings),
         model=ModelHolder(settings, on_change=report_model),
         background=ThreadPoolExecutor(max_workers=4, thread_name_prefix="background"),
-        alarms=ThreadPoolExecutor(max_workers=8, thread_name_prefix="alarm"),
+        alarms=ThreadPoolExecutor(max_workers=32, thread_name_prefix="alarm"),
     )
 
 

@@ -1,7 +1,7 @@
 """Danger has the right of way: new messages are searched at their own doorbell, whatever else waits.
 
 No lease, no model, no backend read stands before it. The fixed reply goes into the urgent lane of the outbox, staff are
-told first (two seconds at most), and doing it twice changes nothing. The drain calls `raise_alarm` again for what it
+told first (one second at most), and doing it twice changes nothing. The drain calls `raise_alarm` again for what it
 finds, so a message is searched twice and alarmed once.
 """
 
