@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from benchmarks.reminders import QUESTIONS
 from benchmarks.senders import Connection, signed_request
 
-SENDERS = 16
+SENDERS = 64  # the webhook's answers must not hold back what is written next
 IN_DANGER = ("estoy tosiendo sangre", "no puedo respirar bien", "tengo los ojos amarillos")
 DANGER_EVERY = 100  # patients
 

@@ -25,7 +25,9 @@ class Sample:
     redis_mb: float  # used_memory
     waiting: int  # patients whose turn is due or to come
     oldest_s: float  # how long the oldest unanswered message has waited
-    bells: int  # Celery messages that nobody has taken
+    triage_bells: int  # Celery messages that nobody has taken
+    turn_bells: int
+    delivery_bells: int
     told: int  # patients told that they wait
 
 
@@ -49,9 +51,11 @@ def oldest_s(store: redis.Redis) -> float:
     with store.pipeline(transaction=False) as pipe:
         for patient in patients:
             pipe.lindex(f"inbox:{patient}", 0)
-        heads = [int(str(head).partition("|")[0]) for head in pipe.execute() if head]
+        heads: list[Any] = [head for head in pipe.execute() if head]
     seconds, micros = store.time()
-    return max(0.0, seconds + micros / 1e6 - min(heads) / 1000) if heads else 0.0
+    return (
+        max(0.0, seconds + micros / 1e6 - min(int(head.partition("|")[0]) for head in heads) / 1000) if heads else 0.0
+    )
 
 
 class Gauges:
@@ -65,7 +69,8 @@ class Gauges:
         self._thread = threading.Thread(target=self._for_ever, daemon=True)
 
     def look(self) -> Sample:
-        bells: list[Any] = [self._store.llen(f"{KEY_PREFIX}{queue}") for queue in QueueName]
+        queues = (QueueName.TRIAGE, QueueName.TURNS, QueueName.DELIVERIES)
+        bells: list[Any] = [self._store.llen(f"{KEY_PREFIX}{queue}") for queue in queues]
         return Sample(
             round(time.monotonic() - self._began, 1),
             round(anonymous_mb(self._webhook), 1),
@@ -73,7 +78,9 @@ class Gauges:
             round(int(self._store.info("memory")["used_memory"]) / 1e6, 1),
             self._store.zcard("waiting"),
             round(oldest_s(self._store), 1),
-            sum(bells),
+            bells[0],
+            bells[1],
+            bells[2],
             int(self._store.hget("metrics", "notices_total") or 0),
         )
 

@@ -49,16 +49,16 @@ def judge(written: Mapping[str, Sequence[str]], records: Iterable[Record], recei
     notices: dict[str, list[str]] = defaultdict(list)  # message -> notices about it
     in_danger: set[str] = set()
     for record in records:
-        messages = [i for i in record.ids if i in ours]
+        about = [i for i in record.ids if i in ours]
         deliveries = [i for i in record.ids if i.startswith("d_")]
         if record.event == Event.ACCEPTED:
-            accepted |= dict.fromkeys(messages, record.at.timestamp())
+            accepted |= dict.fromkeys(about, record.at.timestamp())
         elif record.event in (Event.COMMITTED, Event.ALARM):
-            for message in messages:
+            for message in about:
                 answers[message].update(d for d in deliveries if d in place)
-            in_danger.update(messages if record.event == Event.ALARM else ())
+            in_danger.update(about if record.event == Event.ALARM else ())
         elif record.event == Event.NOTICED:
-            for message in messages:
+            for message in about:
                 notices[message] += [d for d in deliveries if d in place]
         elif record.event == Event.SENT:
             for delivery in deliveries:
