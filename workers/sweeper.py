@@ -51,9 +51,9 @@ def sweep_once(services: Services) -> sweep.Due:
     return due
 
 
-def pause_s(due: sweep.Due) -> float:
-    """Seconds until the next sweep: until the next burst is over, at most a period (pure)."""
-    return SWEEP_S if due.next_ms < 0 else min(SWEEP_S, max(SOONEST_S, due.next_ms / 1000))
+def pause_s(due: sweep.Due, free: int) -> float:
+    """Seconds until the next sweep: until the next burst is over if a seat is free for it, at most a period (pure)."""
+    return SWEEP_S if due.next_ms < 0 or free == 0 else min(SWEEP_S, max(SOONEST_S, due.next_ms / 1000))
 
 
 class Vitals:
@@ -159,7 +159,9 @@ class Sweeper:
                 return
 
     def _sweep(self) -> float:
-        return SWEEP_S if self._services.stopping.is_set() else pause_s(sweep_once(self._services))
+        if self._services.stopping.is_set():
+            return SWEEP_S
+        return pause_s(sweep_once(self._services), self._services.turns.free)
 
     def _tell(self) -> float:
         if not self._services.stopping.is_set():

@@ -10,7 +10,7 @@ from shared.celery_app import TaskName
 from shared.state import health
 from workers import canary
 from workers.deliver import deliver
-from workers.drain import drain
+from workers.onward import answer_while_due
 from workers.reminders.beat import follow_up, remind
 from workers.report.daily import DailyReport
 from workers.services import Services
@@ -30,8 +30,7 @@ def register(app: Celery, services: Services, vitals: Vitals) -> None:
     @app.task(name=TaskName.DRAIN_INBOX)
     def ring_drain(patient: str) -> None:
         vitals.consumed_at = time.monotonic()
-        if drain(services, patient):
-            deliver(services, patient, "normal")
+        answer_while_due(services, patient)
 
     @app.task(name=TaskName.DELIVER_OUTBOX)
     def ring_deliver(patient: str, lane: str) -> None:

@@ -37,3 +37,8 @@ def take_due(client: redis.Redis, *, at_most: int = 200, turns: int = 200, messa
     keys = ["waiting", "outgoing", "fresh", "reminders", "throughput"]
     pace_ms = 1000 / (REMINDERS_SHARE * messages_per_second)
     return Due(*script("due")(client, keys, [at_most, RING_AGAIN_MS, FRESH_MS, pace_ms, turns]))
+
+
+def take_turn(client: redis.Redis) -> str | None:
+    """Take the patient whose turn is due longest, or None; nobody else is given it for `RING_AGAIN_MS`."""
+    return script("next_turn")(client, ["waiting"], [RING_AGAIN_MS]) or None
