@@ -75,6 +75,12 @@ bench-engine: $(VENV)/.installed ## the engine beside transformers and CTranslat
 chaos: $(VENV)/.installed ## everything that breaks in production, for half an hour, while patients write: ARGS="--seed 1"
 	@$(BIN)/python -m tests.chaos --messages-per-second 12 --out var/chaos.json $(ARGS)
 
+chaos-rabbitmq: $(VENV)/.installed ## the same with RabbitMQ as the broker, ten minutes; needs Debian's rabbitmq-server
+	@$(BIN)/python -m tests.chaos --broker rabbitmq --minutes 10 --out var/chaos-rabbitmq.json $(ARGS)
+
+chaos-sentinel: $(VENV)/.installed ## the same with Redis behind Sentinel, ten minutes; prints what each failover lost
+	@$(BIN)/python -m tests.chaos --redis sentinel --minutes 10 --out var/chaos-sentinel.json $(ARGS)
+
 bench-spool: $(VENV)/.installed ## a minute without Redis, killed and hung, 83 messages a second (about 5 minutes)
 	@$(BIN)/python -m benchmarks.spool
 

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from demo.redis_server import RedisServer, find_server, free_port
 
@@ -24,8 +26,8 @@ PASSWORD = "sentinel-word"
 DOWN_AFTER_MS = 1500
 FAILOVER_TIMEOUT_MS = 3000
 # What docs/running.md asks for.
-SETTINGS = ("--requirepass", PASSWORD, "--masterauth", PASSWORD, "--min-replicas-to-write", "1")
-SETTINGS += ("--min-replicas-max-lag", "5", "--repl-diskless-sync-delay", "0")
+SETTINGS = f"--requirepass {PASSWORD} --masterauth {PASSWORD} --min-replicas-to-write 1 --min-replicas-max-lag 5"
+SETTINGS += " --repl-diskless-sync-delay 0"
 
 
 class SentinelGroup:
@@ -174,4 +176,6 @@ class SentinelGroup:
 
 
 def _client(port: int, password: str | None) -> redis.Redis:
-    return redis.Redis(port=port, password=password, decode_responses=True, socket_timeout=1, retry=None)
+    return redis.Redis(
+        port=port, password=password, decode_responses=True, socket_timeout=1, retry=Retry(NoBackoff(), 0)
+    )

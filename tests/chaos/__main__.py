@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.chaos import KINDS, Run, run
+from tests.chaos.chaos import Run, run
 
 
 def main() -> int:
@@ -25,6 +25,8 @@ def main() -> int:
     arguments.add_argument("--messages-per-second", type=float, default=12)
     arguments.add_argument("--model", choices=["scripted", "bundled"], default="scripted")
     arguments.add_argument("--pace", type=float, default=1.0, help="faults in the same time, 1 = one in 1.5 s")
+    arguments.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
+    arguments.add_argument("--redis", choices=["single", "sentinel"], default="single")
     arguments.add_argument("--out", type=Path, help="write what was found as JSON")
     arguments.add_argument("--folder", type=Path, help="keep logs and store here")
     given = arguments.parse_args()
@@ -38,6 +40,8 @@ def main() -> int:
             per_second=given.messages_per_second,
             model=given.model,
             pace=given.pace,
+            broker=given.broker,
+            redis=given.redis,
         )
     print(table(done))
     if given.out:
@@ -48,20 +52,21 @@ def main() -> int:
 
 def _facts(done: Run) -> dict[str, Any]:
     facts = {name: value for name, value in vars(done).items() if name != "verdict"}
-    return facts | {"verdict": asdict(done.verdict)}
+    return facts | {"verdict": asdict(done.verdict), "failovers": [asdict(one) for one in done.failovers]}
 
 
 def table(done: Run) -> str:
     """What an operator reads at the end."""
     verdict = done.verdict
     lines = [f"{'times':>5}  fault"]
-    lines += [f"{done.injected[kind.name]:5}  {kind.name}" for kind in KINDS]
+    lines += [f"{done.injected[kind]:5}  {kind}" for kind in done.kinds]
     again = f"--seed {done.seed} --minutes {done.seconds / 60:g} --messages-per-second {done.per_second:g}"
     again += f" --model {done.model}" + (f" --pace {done.pace:g}" if done.pace != 1 else "")
-    missing = [kind.name for kind in KINDS if not done.injected[kind.name]]
+    again += f" --broker {done.broker}" * (done.broker != "redis") + f" --redis {done.redis}" * (done.redis != "single")
+    missing = [kind for kind in done.kinds if not done.injected[kind]]
     lines += [
         "",
-        f"{len(KINDS) - len(missing)} kinds, {done.injected.total()} faults in {done.seconds / 60:g} minutes; "
+        f"{len(done.kinds) - len(missing)} kinds, {done.injected.total()} faults in {done.seconds / 60:g} minutes; "
         f"everything was answered {done.recovery_s:g} s after the last was healed",
         f"{verdict.messages} messages ({done.refused} posts refused and repeated, {done.repeated} posted twice), "
         f"{verdict.replies} replies received, {verdict.bookings} bookings confirmed",
@@ -71,6 +76,11 @@ def table(done: Run) -> str:
         f"withheld twice, so that staff were asked to call: {len(verdict.called)}",
         f"restarted by the engine unasked: {dict(done.restarts) or 'none'}",
         f"repeat it: python -m tests.chaos {again}",
+    ]
+    lines += [
+        f"failover {n}, master {one.cause}: another one after {one.seconds:g} s; of {one.acknowledged} messages "
+        f"acknowledged since the one before, {one.lost} not there"
+        for n, one in enumerate(done.failovers, 1)
     ]
     wrong = [*verdict.lost, *verdict.doubled, *verdict.disordered, *done.failed]
     return "\n".join([*lines, *(f"  ! {sentence}" for sentence in wrong[:50])])

@@ -19,13 +19,14 @@ import redis
 import requests
 
 from tests.chaos.booking import Booking
+from tests.chaos.broker_faults import RABBITMQ, SENTINEL, count_losses
 from tests.chaos.fault import Fault, Heal
 from tests.chaos.judge import Verdict, judge, judge_bookings
 from tests.chaos.partner_faults import PARTNERS
 from tests.chaos.posting import TOPICS, Posting, tap
 from tests.chaos.process_faults import CLOCKS, PROCESSES
 from tests.chaos.redis_faults import REDIS
-from tests.chaos.stage import SETTLE_S, Stage
+from tests.chaos.stage import SETTLE_S, Failover, Stage
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,21 @@ class Run:
     recovery_s: float = 0.0
     verdict: Verdict = field(default_factory=Verdict)
     log: list[str] = field(default_factory=list)
+    broker: str = "redis"
+    redis: str = "single"
+    failovers: list[Failover] = field(default_factory=list)
+    kinds: tuple[str, ...] = ()
+
+
+def kinds_of(broker: str = "redis", redis: str = "single") -> tuple[Fault, ...]:
+    """The faults of an installation: another broker, or Redis behind Sentinel."""
+    if redis == "sentinel":
+        # A Sentinel whose clock jumps does nothing for half a minute.
+        clocks = [fault for fault in CLOCKS if not fault.name.startswith("clock of Redis")]
+        found = (*PROCESSES, *SENTINEL, *PARTNERS, *clocks)
+    else:
+        found = KINDS
+    return (*found, *RABBITMQ) if broker == "rabbitmq" else found
 
 
 def plan(seed: int, seconds: float, kinds: Sequence[Fault], pace: float = 1.0) -> Iterator[tuple[float, Fault]]:
@@ -74,15 +90,26 @@ def plan(seed: int, seconds: float, kinds: Sequence[Fault], pace: float = 1.0) -
 
 
 def run(
-    folder: Path, *, seed: int, seconds: float, per_second: float, model: str = "scripted", pace: float = 1.0
+    folder: Path,
+    *,
+    seed: int,
+    seconds: float,
+    per_second: float,
+    model: str = "scripted",
+    pace: float = 1.0,
+    broker: str = "redis",
+    redis: str = "single",
+    only: Sequence[Fault] = (),
 ) -> Run:
-    """Do one run; the processes have ended when it returns."""
-    stage, done = Stage(folder, model), Run(seed, seconds, per_second, model, pace)
+    """Do one run; the processes have ended when it returns. `only`: no other faults than these."""
+    stage, done = Stage(folder, model, broker, redis), Run(seed, seconds, per_second, model, pace)
+    all_kinds = only or kinds_of(broker, redis)
+    done.broker, done.redis, done.kinds = broker, redis, tuple(kind.name for kind in all_kinds)
     try:
         stage.start()
         posting = Posting(f"{stage.system.url}/webhook/whatsapp", random.Random(seed))
         words = _topics(stage, posting)
-        kinds = [kind for kind in KINDS if kind.place != "clock" or stage.has_clocks]
+        kinds = [kind for kind in all_kinds if kind.place != "clock" or stage.has_clocks]
         booking = Booking(stage.system, posting)
         _act(stage, posting, plan(seed, seconds, kinds, pace), done, per_second)
         healed = time.time()
@@ -180,6 +207,8 @@ def _judge(stage: Stage, posting: Posting, booking: Booking, words: dict[str, st
     done.verdict = judge(posting.said, _received(stage), covers, words, done.stretches, _on_call_list(stage))
     judge_bookings(done.verdict, booking.confirmed, stage.system.control("agenda", days=400)["appointments"])
     done.verdict.dead = int(stage.store.llen("dead"))
+    count_losses(stage, posting.said)
+    done.failovers = stage.failovers
     done.refused, done.repeated, done.restarts = posting.refused, posting.repeated, stage.restarts
 
 

@@ -6,6 +6,7 @@ process. Clocks are moved by `clock.c`, where there is a C compiler.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -22,6 +24,8 @@ import redis
 from demo import processes
 from demo.processes import Process
 from shared.settings import BUNDLED_MODEL
+from tests.brokers.rabbitmq import RabbitNode
+from tests.brokers.sentinel import SentinelGroup
 from tests.processes.system import System
 
 WORKERS = ("worker-1", "worker-2")
@@ -32,10 +36,22 @@ NAMES = ("webhook", *WORKERS, "beat")
 REDIS = "redis"
 
 
+@dataclass
+class Failover:
+    """Another Redis became the master; `lost`: of those acknowledged until then, how many it never knew."""
+
+    cause: str
+    began: float
+    ended: float = math.inf
+    seconds: float = 0.0
+    acknowledged: int = 0
+    lost: int = 0
+
+
 class Stage:
     """Everything that runs. `start()`, then faults, then `heal()`, then `stop()`."""
 
-    def __init__(self, folder: Path, model: str) -> None:
+    def __init__(self, folder: Path, model: str, broker: str = "redis", redis: str = "single") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.model = model
@@ -47,8 +63,11 @@ class Stage:
         self._threads: list[threading.Thread] = []
         self._clock_library = self._build_clock()
         self.set_clocks((*NAMES, REDIS), 0)
+        self.rabbit = RabbitNode(folder / "rabbitmq") if broker == "rabbitmq" else None
+        self.failovers: list[Failover] = []  # of Redis behind Sentinel
         with self._redis_clock():
-            self.system = System(folder, **self._settings())
+            server = SentinelGroup(folder / "redis") if redis == "sentinel" else None
+            self.system = System(folder, server, **self._settings())
         self.processes: dict[str, Process] = {}
         self._engine = threading.Thread(target=self._keep_running, daemon=True)
 
@@ -60,7 +79,9 @@ class Stage:
             "SEGUIMIENTO_TIMEOUT": str(BACKEND_TIMEOUT_S),
             "MODEL_THREADS": "1",
             "SLOT_CAPACITY": "1000",
+            "REMINDER_HOURS_AHEAD": "0",  # one that is due in an hour would be waited for
             "CHAOS_MODEL_FAULT": str(self.model_fault),
+            **({"CELERY_BROKER_URL": self.rabbit.url} if self.rabbit else {}),
         }
         if self.model == "scripted":
             return settings | {"CHAOS_MODEL": "scripted", "CHAOS_REVISION": "a"}
@@ -70,6 +91,8 @@ class Stage:
 
     def start(self) -> None:
         system = self.system
+        if self.rabbit:
+            self.rabbit.start()
         system.start_world()
         rules = {"check_wamids": False, "slot_capacity": 1000, "webhook_retry_s": [0.5, 1, 2], "webhook_timeout_s": 5}
         system.control("rules", rules)
@@ -95,6 +118,8 @@ class Stage:
             process.send(signal.SIGCONT)
         self.redis_signal(signal.SIGCONT)
         self.system.stop()
+        if self.rabbit:
+            self.rabbit.stop()
 
     # What an engine does with `restart: always`.
 

@@ -14,6 +14,9 @@ import requests
 from demo import processes
 from demo.processes import Process
 from demo.redis_server import RedisServer, free_port
+from shared.settings import Settings
+from shared.state import store
+from tests.brokers.sentinel import SentinelGroup
 
 PATIENT_ID_KEY = "test-key"
 APP_SECRET = "test-app-secret"
@@ -25,10 +28,11 @@ NO_MODEL = "/nonexistent"  # the worker then answers from rules and cards, and s
 class System:
     """Starts what a test asks for and stops all of it at the end."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, redis_server: RedisServer | SentinelGroup | None = None, **settings: str) -> None:
+        """`redis_server`: started here and stopped at the end; a Redis of its own if none is given."""
         self.folder = folder
-        self.redis_server = RedisServer(folder / "redis").start()
-        self.store = redis.Redis.from_url(self.redis_server.url, decode_responses=True)
+        self.redis_server = (redis_server or RedisServer(folder / "redis")).start()
+        self.store: redis.Redis = store.connect(Settings(_env_file=None, DEMO=True, REDIS_URL=self.redis_server.url))
         self.port, self.world_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.world = f"http://127.0.0.1:{self.world_port}"
