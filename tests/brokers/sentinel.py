@@ -50,10 +50,8 @@ class SentinelGroup:
         master = self.servers[0].port if first else self.master().port
         for server in self.servers:
             if server.process is None or server.process.poll() is not None:
-                server.settings = (
-                    *SETTINGS,
-                    *(() if server.port == master else ("--replicaof", f"127.0.0.1 {master}")),
-                )
+                follows = "" if server.port == master else f" --replicaof 127.0.0.1 {master}"
+                server.settings = (SETTINGS + follows).split()
                 server.start()
         self._wait(lambda: self._replicas_online() == len(self.servers) - 1)
         for number in range(len(self.ports)):
