@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 N8N_DIR ?= var/n8n
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-breakdown bench-scaling bench-engine bench-spool bench-overload chaos train evaluate report lock clean
+.PHONY: help demo test test-compose test-n8n check security fuzz deploy rollback doctor bench bench-reminders bench-breakdown bench-scaling bench-engine bench-spool bench-durability bench-danger bench-overload chaos chaos-rabbitmq chaos-sentinel train evaluate report lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ bench-overload: $(VENV)/.installed ## ten times what can be answered for a minut
 
 bench-danger: $(VENV)/.installed ## a danger message's fixed reply while backend, model, queue or rate limit stand in the way (10 minutes)
 	@mkdir -p var && $(BIN)/python -m benchmarks.danger --out var/danger.json $(ARGS)
+
+bench-durability: $(VENV)/.installed ## what syncing each write costs in acks, and what is lost without it (about 8 minutes)
+	@$(BIN)/python -m benchmarks.durability $(ARGS)
 
 train: $(VENV)/.installed ## fit n-grams and weights, train the bundled model on this CPU, measure it (about an hour)
 	@$(BIN)/python -m training.cards

@@ -12,16 +12,20 @@ import http.client
 import json
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Load:
-    """Outcome of one round: answers by status, latencies in seconds, duration in seconds."""
+    """Outcome of one round: answers by status, latencies in seconds, duration in seconds.
+
+    `acknowledged` says of each request that was answered 200, by its place in the list, when (`time.perf_counter`).
+    """
 
     statuses: dict[int, int]
     latencies: list[float]
     seconds: float
+    acknowledged: dict[int, float] = field(default_factory=dict)
 
     @property
     def per_second(self) -> float:
@@ -134,7 +138,9 @@ class _Sender(asyncio.Protocol):
             self.transport.close()
             return
         self.began = time.perf_counter()
-        self.transport.write(self.requests.pop())
+        request = self.requests.pop()
+        self.number = len(self.requests)
+        self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -147,8 +153,11 @@ class _Sender(asyncio.Protocol):
                 length = int(line[15:])
         if len(body) < length:
             return
-        self.load.latencies.append(time.perf_counter() - self.began)
+        now = time.perf_counter()
+        self.load.latencies.append(now - self.began)
         status = int(head[9:12])
+        if status == 200:
+            self.load.acknowledged[self.number] = now
         self.load.statuses[status] = self.load.statuses.get(status, 0) + 1
         self.received = b""
         self.send()
@@ -172,7 +181,7 @@ async def _run(port: int, requests: list[bytes], senders: int, seconds: float) -
             port,
         )
     await asyncio.wait_for(asyncio.gather(*waits), seconds + 30)
-    return Load(load.statuses, load.latencies, time.perf_counter() - began)
+    return Load(load.statuses, load.latencies, time.perf_counter() - began, load.acknowledged)
 
 
 def send(port: int, requests: list[bytes], *, senders: int, seconds: float) -> Load:

@@ -19,6 +19,7 @@ from shared.errors import AssistantError
 from shared.settings import CONFIG_ERROR, ProcessRole, Settings, load
 from workers import canary, migrate
 from workers import services as wiring
+from workers.stopping import LastResort
 from workers.sweeper import Sweeper, Vitals
 from workers.tasks import register
 
@@ -33,6 +34,7 @@ def create_worker(settings: Settings) -> Celery:
     vitals = Vitals()
     register(celery, services, vitals)
     sweeper = Sweeper(services, vitals, services.name)
+    last_resort = LastResort(services)
 
     class Tick(bootsteps.StartStopStep):  # type: ignore[misc]
         """Notes every second that the consumer's event loop goes round: it stands still when the broker is gone."""
@@ -69,6 +71,7 @@ def create_worker(settings: Settings) -> Celery:
     @worker_shutting_down.connect(weak=False)
     def finish_what_is_in_hand(**_: Any) -> None:
         services.stopping.set()
+        last_resort.start()
 
     @worker_shutdown.connect(weak=False)
     def end(**_: Any) -> None:
