@@ -4,7 +4,7 @@ a  gpt2's size, random weights: CPU-seconds and latencies of one request and of 
 b  the same for gpt2-large's size, and the share of the memory's speed that decoding reaches
 c  the bundled model on real messages: passes over the weights per reply, with and without drafts and forced tokens
 d  the first token of a prompt whose beginning is known
-e  batch = single to the last bit, and how far int8 is from float32
+e  batch = single to the last bit, and how far the bundled model as it is served is from float32
 f  gpt2-large's size in 4 GB: memory, and seconds of the first start and the second
 
 Each row runs in a process of its own, on one thread; nothing else should run on that core. All of it takes about an
@@ -70,7 +70,8 @@ def row_e(models: Path, quick: bool) -> Figures:
 
     bundled = Bundled(12 if quick else 200, models)
     requests = bundled.requests()
-    return {"batch": it.batch_is_single(bundled, requests), "float32": it.against_float32(bundled, requests)}
+    found = {"batch": it.batch_is_single(bundled, requests), "float32": it.against_float32(bundled, requests)}
+    return {"precision": bundled.loaded.info.precision} | found
 
 
 def row_f(models: Path, quick: bool) -> Figures:

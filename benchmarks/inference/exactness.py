@@ -1,8 +1,9 @@
-"""Row e: an answer is the same whoever shares the batch, and int8 says what float32 says.
+"""Row e: an answer is the same whoever shares the batch, and says what float32 says.
 
 float32 is transformers' own, so that our arithmetic is compared with somebody else's. It writes the answers, greedily
 under the grammar, and both models then read prompt and answer: "masked" is the log-probability among what
-the grammar lets follow, which is what a Generation reports, "unmasked" among all tokens. Called by `benchmarks.engine`.
+the grammar lets follow, which is what a Generation reports, "unmasked" among all tokens. MODEL_PRECISION=int8 in the
+environment asks it of int8. Called by `benchmarks.engine`.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ class Differences:
 
     each: list[float] = field(default_factory=list)
     sure: int = 0  # places where float32's best is ahead by more than SURE
-    changed: int = 0  # of them, those where int8 finds another
+    changed: int = 0  # of them, those where ours finds another
 
-    def add(self, int8: torch.Tensor, float32: torch.Tensor) -> None:
+    def add(self, served: torch.Tensor, float32: torch.Tensor) -> None:
         """Compare the logits of one place, (allowed,): the log-probability of float32's best, and which is best."""
-        ours, theirs = torch.log_softmax(int8, 0), torch.log_softmax(float32, 0)
+        ours, theirs = torch.log_softmax(served, 0), torch.log_softmax(float32, 0)
         best = int(theirs.argmax())
         self.each.append(abs(float(ours[best] - theirs[best])))
         if len(theirs) > 1:
@@ -73,22 +74,22 @@ def batch_is_single(bundled: Bundled, requests: Sequence[Request]) -> Figures:
 
 
 def against_float32(bundled: Bundled, requests: Sequence[Request]) -> Figures:
-    """Differences of int8 to float32 over the answers that float32 gives."""
+    """Differences of our model to float32 over the answers that float32 gives."""
     model: Any = float32_model(BUNDLED_MODEL)
     answers = [_greedy(bundled, model, request) for request in requests]
     masked, unmasked = Differences(), Differences()
     with bundled.engine() as engine:
         same = sum(list(a.ids) == b for a, b in zip(_at_once(engine, requests), answers, strict=True))
     for request, answer in zip(requests, answers, strict=True):
-        int8, float32 = _ours(bundled, request, answer), _theirs(bundled, model, request, answer)
+        served, float32 = _ours(bundled, request, answer), _theirs(bundled, model, request, answer)
         for place in range(len(answer) + 1):
             allowed = request.allowed(answer[:place]) if request.allowed else None
             if allowed is not None and not len(allowed):
                 continue
-            unmasked.add(int8[place], float32[place])
+            unmasked.add(served[place], float32[place])
             ids = slice(None) if allowed is None else torch.as_tensor(allowed)
             if allowed is None or len(allowed) > 1:
-                masked.add(int8[place][ids], float32[place][ids])
+                masked.add(served[place][ids], float32[place][ids])
     return {"same_greedy_ids": same, "masked": masked.figures(), "unmasked": unmasked.figures()}
 
 
@@ -117,7 +118,7 @@ def _greedy(bundled: Bundled, model: Any, request: Request) -> list[int]:
 
 
 def _ours(bundled: Bundled, request: Request, answer: Sequence[int]) -> torch.Tensor:
-    """Logits behind the prompt and behind each token of the answer, (1 + answer, vocab), as int8 computes them."""
+    """Logits behind the prompt and behind each token of the answer, (1 + answer, vocab), as our model computes them."""
     ids, backend = [*request.ids, *answer], bundled.backend
     slot = backend.reserve(len(ids))
     assert slot is not None  # no engine runs now

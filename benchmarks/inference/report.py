@@ -69,7 +69,14 @@ def _exact(row: Figures) -> str:
         f" last bit {batch['same_logprobs']}, alternatives of the first token {batch['same_first_choices']} of"
         f" {batch['dialogues']}. Greedy answers equal to float32's: {row['float32']['same_greedy_ids']}."
     )
-    head = ["int8 against float32", "places", "mean nats", "largest", "sure places", "another best token"]
+    head = [
+        f"{row.get('precision', 'int8')} against float32",
+        "places",
+        "mean nats",
+        "largest",
+        "sure places",
+        "another best token",
+    ]
     keys = ("places", "mean", "largest", "sure", "sure_changed")
     kinds = [[kind, *map(row["float32"][kind].get, keys)] for kind in ("masked", "unmasked")]
     return text + "\n\n" + _table(head, kinds)

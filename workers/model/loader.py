@@ -13,6 +13,7 @@ import logging
 import pickle
 import sys
 import time
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,13 @@ from workers.model.memory import kv_bytes, memory_limit, resident_mb
 from workers.model.packing import int8_model
 from workers.model.plain_batches import PlainBatches
 from workers.model.threads import cpu_flags, set_threads
-from workers.model.weights import dense
+from workers.model.weights import dense, half
 
 log = logging.getLogger(__name__)
 
 SMALLEST_VOCABULARY = 32
+# Parameters. Up to here 16 bits a weight stay in the cache of the CPU: they cost what int8 costs and err far less.
+LARGEST_HALF = 8_000_000
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -115,10 +118,11 @@ def _build_own(located: Located, tokenizer: Any, device: str, settings: Settings
     shape = shape_of(located.folder, len(tokenizer))
     if shape is None:
         return None
-    precision = choose_precision(settings.MODEL_PRECISION, device, "int8" if device == "cpu" else "bf16")
     budget = kv_bytes(memory_limit())
     with Checkpoint(located.folder) as checkpoint:
         parameters = checkpoint.parameters()
+        best = ("fp16" if parameters <= LARGEST_HALF else "int8") if device == "cpu" else "bf16"
+        precision = choose_precision(settings.MODEL_PRECISION, device, best, others={"int8", "fp16"})
         if precision == "int8":
             prompts = [tokenizer(text)["input_ids"] for text in self_test.CHECKED_PROMPTS]
             if max(map(max, prompts)) >= shape.vocab:
@@ -127,6 +131,8 @@ def _build_own(located: Located, tokenizer: Any, device: str, settings: Settings
             if model:
                 return _Built(model, precision, parameters)
             precision = "fp32"
+        if precision == "fp16" and device == "cpu":
+            return _Built(Gpt2(shape, half(checkpoint, shape), budget, kv_dtype=torch.float16), precision, parameters)
         weights = dense(checkpoint, shape, device, _DTYPES[precision])
     if device == "cuda":
         rows = rows_for(shape, torch.cuda.mem_get_info()[0], _DTYPES[precision].itemsize)
@@ -153,13 +159,14 @@ def choose_device(asked: str) -> str:
     return "cuda" if asked in ("auto", "cuda") and has_cuda else "cpu"
 
 
-def choose_precision(asked: str, device: str, default: str) -> str:
+def choose_precision(asked: str, device: str, default: str, others: Set[str] = frozenset()) -> str:
     """Return int8, fp32, bf16 or fp16; what is slower or is not there for this model becomes the default, and is told.
 
     Args:
         default: what "auto" means for this kind of model on this device.
+        others: what may be asked for besides on a CPU.
     """
-    there = {"fp32", "bf16", "fp16"} if device == "cuda" else {"fp32", default}
+    there = {"fp32", "bf16", "fp16"} if device == "cuda" else {"fp32", default, *others}
     if asked == "auto":
         return default
     if asked not in there:

@@ -1,4 +1,4 @@
-"""Checkpoint -> the weights of our GPT-2: int8 for a CPU, dense for CPU or GPU. Called by `loader` and `packing`."""
+"""Checkpoint -> the weights of our GPT-2: int8 or half on a CPU, or dense. Called by `loader` and `packing`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch  # noqa: TID253
 
 from workers.model.checkpoint import Checkpoint
 from workers.model.gpt2 import Layer, Norm, Shape, Weights
-from workers.model.linears import DenseLinear, Int8Linear, Linear, quantise
+from workers.model.linears import DenseLinear, HalfLinear, Int8Linear, Linear, quantise
 from workers.model.threads import usable_cores
 
 # The matrices of a layer by their name in GPT-2, and the head.
@@ -25,11 +25,24 @@ def dense(checkpoint: Checkpoint, shape: Shape, device: str = "cpu", dtype: torc
 
     def linear(name: str) -> Linear:
         if name == HEAD:
-            tied = "lm_head.weight" not in checkpoint
-            return DenseLinear(place("wte.weight" if tied else "lm_head.weight").T, None)
+            return DenseLinear(place(_head_table(checkpoint)).T, None)
         return DenseLinear(place(f"{name}.weight"), place(f"{name}.bias"))
 
     return _assembled(shape, place, linear, place("wte.weight"))
+
+
+def half(checkpoint: Checkpoint, shape: Shape) -> Weights:
+    """Weights of 16 bits for arithmetic in float32; the table of tokens stays a map of the checkpoint."""
+
+    def place(name: str) -> torch.Tensor:
+        return checkpoint.tensor(name).float()
+
+    def linear(name: str) -> Linear:
+        if name == HEAD:
+            return HalfLinear(place(_head_table(checkpoint)).T, None)
+        return HalfLinear(place(f"{name}.weight"), place(f"{name}.bias"))
+
+    return _assembled(shape, place, linear, checkpoint.tensor("wte.weight"))
 
 
 def packed(checkpoint: Checkpoint, shape: Shape, tensors: Mapping[str, torch.Tensor]) -> Weights:
@@ -56,12 +69,15 @@ def names(shape: Shape) -> list[str]:
 def quantised(checkpoint: Checkpoint, name: str) -> dict[str, torch.Tensor]:
     """One matrix in int8, by the names under which `packed` looks for it."""
     if name == HEAD:
-        tied = "lm_head.weight" not in checkpoint
-        weight = checkpoint.tensor("wte.weight" if tied else "lm_head.weight").float()
+        weight = checkpoint.tensor(_head_table(checkpoint)).float()
     else:
         weight = checkpoint.tensor(f"{name}.weight").float().T.contiguous()
     values, scales = quantise(weight)
     return {f"{name}.weight": values, f"{name}.scales": scales}
+
+
+def _head_table(checkpoint: Checkpoint) -> str:
+    return "lm_head.weight" if "lm_head.weight" in checkpoint else "wte.weight"
 
 
 def _assembled(

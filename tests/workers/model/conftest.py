@@ -18,7 +18,7 @@ from shared.tags import SPECIAL_TOKENS
 from tests.workers.model.hub_server import HubServer, Repo
 from workers.model.checkpoint import Checkpoint, shape_of
 from workers.model.gpt2 import Gpt2
-from workers.model.weights import dense, names, packed, quantised
+from workers.model.weights import dense, half, names, packed, quantised
 
 CONTEXT = 1024
 NAME = "clinic/gpt2"
@@ -78,6 +78,8 @@ def own_gpt2(model: Any, vocab: int, precision: str, **others: Any) -> Gpt2:
             if precision == "int8":
                 made = {key: part for name in names(shape) for key, part in quantised(checkpoint, name).items()}
                 return Gpt2(shape, packed(checkpoint, shape, made), 1 << 28, kv_dtype=torch.float16, **others)
+            if precision == "fp16":
+                return Gpt2(shape, half(checkpoint, shape), 1 << 28, kv_dtype=torch.float16, **others)
             return Gpt2(shape, dense(checkpoint, shape), 1 << 28, **others)
 
 

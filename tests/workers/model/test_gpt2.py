@@ -1,4 +1,4 @@
-"""Our GPT-2: transformers is the oracle in float32; in int8 a row's numbers depend on nothing but its own tokens."""
+"""Our GPT-2: transformers is the oracle in float32; a row's numbers depend on nothing but its own tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.workers.model.conftest import own_gpt2
 from workers.model.backend import BLOCK, Piece
 from workers.model.gpt2 import Gpt2
 from workers.model.graphs import GraphedGpt2, rows_for
-from workers.model.linears import Int8Linear, activation_levels, quantise
+from workers.model.linears import HalfLinear, Int8Linear, activation_levels, quantise
 
 VOCAB = 300
 
@@ -27,12 +27,13 @@ def oracle(request: pytest.FixtureRequest) -> Any:
     return model.eval()
 
 
-@pytest.fixture(scope="module")
-def int8() -> Gpt2:
+@pytest.fixture(scope="module", params=["int8", "fp16"])
+def served(request: pytest.FixtureRequest) -> Gpt2:
+    """As a CPU serves it."""
     torch.manual_seed(2)
     sizes: dict[str, Any] = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 256, "vocab_size": VOCAB}
     model: Any = GPT2LMHeadModel(GPT2Config(**sizes, initializer_range=0.3))
-    return own_gpt2(model, VOCAB, "int8")
+    return own_gpt2(model, VOCAB, request.param)
 
 
 def some_ids(count: int, seed: int = 0) -> list[int]:
@@ -65,19 +66,19 @@ def test_float32_gives_the_logits_of_transformers(oracle: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_no_way_to_compute_a_sequence_changes_a_bit(int8: Gpt2, seed: int) -> None:
+def test_no_way_to_compute_a_sequence_changes_a_bit(served: Gpt2, seed: int) -> None:
     """Chunks, crowds, drafts that are taken back, and prefixes of others, at random."""
     dice = random.Random(seed)
     prompt, answer = some_ids(dice.randrange(1, 120), seed), some_ids(12, seed + 1)
-    expected = alone(int8, prompt, answer)
-    others = [(slot_of(int8), some_ids(dice.randrange(2, 60), 100 + n)) for n in range(dice.randrange(4))]
-    mine, done, got = slot_of(int8), 0, []
+    expected = alone(served, prompt, answer)
+    others = [(slot_of(served), some_ids(dice.randrange(2, 60), 100 + n)) for n in range(dice.randrange(4))]
+    mine, done, got = slot_of(served), 0, []
     if len(prompt) > BLOCK and dice.random() < 0.5:
         known = dice.randrange(1, -(-len(prompt) // BLOCK)) * BLOCK
-        donor = slot_of(int8)
-        int8.advance([Piece(donor, 0, [*prompt[:known], *some_ids(9, 7)], prompt=True)])
-        int8.restore(int8.save(donor, known), mine, known)
-        int8.release(donor)
+        donor = slot_of(served)
+        served.advance([Piece(donor, 0, [*prompt[:known], *some_ids(9, 7)], prompt=True)])
+        served.restore(served.save(donor, known), mine, known)
+        served.release(donor)
         done = known
     progress = dict.fromkeys((slot for slot, _ in others), 0)
     while done < len(prompt) + len(answer):
@@ -97,14 +98,35 @@ def test_no_way_to_compute_a_sequence_changes_a_bit(int8: Gpt2, seed: int) -> No
             for slot, ids in others
             if progress[slot] < len(ids)
         ]
-        logits = int8.advance([*crowd, piece])[len(crowd) :]
+        logits = served.advance([*crowd, piece])[len(crowd) :]
         for one in crowd:
             progress[one.slot] += 1
         got.append(logits[:right] if piece.wanted > 1 or not piece.prompt else logits)
         done += right
     for slot in [mine, *progress]:
-        int8.release(slot)
+        served.release(slot)
     assert torch.equal(torch.cat(got), expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("inner", "outer"), [(64, 96), (256, 768), (700, 300)])
+def test_half_is_as_exact_as_its_weights_and_a_row_depends_on_no_other(inner: int, outer: int, threads: int) -> None:
+    torch.manual_seed(4)
+    weight, bias, rows = torch.randn(inner, outer).half().float(), torch.randn(outer), torch.randn(40, inner)
+    linear = HalfLinear(weight, bias)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        got = linear(rows)
+        assert all(
+            torch.equal(linear(rows[begin : begin + count]), got[begin : begin + count])
+            for count in (1, 2, 3, 7, 8, 13, 24)
+            for begin in range(0, 40 - count, 5)
+        )
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(got, torch.addmm(bias, rows, weight), atol=1e-4, rtol=1e-5)
+    assert torch.equal(HalfLinear(weight, None)(rows * 0), torch.zeros(40, outer))
 
 
 def test_int8_is_near_float32_and_zero_rows_stay_finite() -> None:

@@ -17,7 +17,7 @@ from shared.errors import ModelUnavailable
 from shared.settings import Settings
 from tests.workers.model.conftest import CONTEXT, build_model, build_tokenizer, save_model
 from tests.workers.model.hub_server import HubServer, Repo
-from workers.model import threads
+from workers.model import loader, threads
 from workers.model.calibration import Calibration
 from workers.model.errors import ModelConfigError
 from workers.model.info import ModelInfo
@@ -38,7 +38,7 @@ def test_a_folder_is_loaded_tried_and_described(
     with caplog.at_level(logging.INFO):
         loaded = load(settings_for(model_folder))
     info = loaded.info
-    assert (info.device, info.precision, info.threads, info.revision) == ("cpu", "int8", 1, None)
+    assert (info.device, info.precision, info.threads, info.revision) == ("cpu", "fp16", 1, None)
     assert (info.tagged, info.chat_template, info.context_length) == (True, False, CONTEXT)
     assert info.parameters == sum(weights.numel() for weights in load_file(model_folder / "model.safetensors").values())
     assert info.memory_mb > 50
@@ -165,6 +165,20 @@ def test_a_gpu_that_is_not_there_is_said_in_a_sentence() -> None:
     assert choose_device("auto") == choose_device("cpu") == "cpu"
     with pytest.raises(ModelConfigError, match="no GPU"):
         choose_device("cuda")
+
+
+def test_a_small_gpt2_is_kept_in_half_precision_a_large_one_in_int8_and_both_may_be_asked_for(
+    model_folder: Path, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [load(settings_for(model_folder, MODEL_PRECISION=asked)).info.precision for asked in ("int8", "fp32")] == [
+        "int8",
+        "fp32",
+    ]
+    monkeypatch.setattr(loader, "LARGEST_HALF", 1000)  # parameters
+    assert [load(settings_for(model_folder, MODEL_PRECISION=asked)).info.precision for asked in ("auto", "fp16")] == [
+        "int8",
+        "fp16",
+    ]
 
 
 @pytest.mark.parametrize(
