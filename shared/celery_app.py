@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.entity import Exchange, Queue
+from kombu.transport import redis as redis_transport
 
 from shared import sentinels
 from shared.sentinels import Sentinels
@@ -61,6 +62,23 @@ QUEUE_OF_TASK: dict[TaskName, QueueName] = {
 
 EXCHANGE = Exchange("assistant", type="direct")
 KEY_PREFIX = "wa:q:"  # the broker's keys share a database with ours
+
+
+class QoS(redis_transport.QoS):
+    """Gives unfinished doorbells back when a channel closes, but not over a connection that is gone already.
+
+    kombu tries, fails with an AttributeError, and the worker ends, its model with it, whenever its Redis dies while
+    tasks are in hand. They come back by `visibility_timeout`, or are rung again by the sweep.
+    """
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        if self.channel.connection is None or self.channel.connection.client is None:
+            self._on_collect.cancel()
+        else:
+            super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
+
+
+redis_transport.Channel.QoS = QoS
 
 
 def create_celery(settings: Settings, role: Role) -> Celery:

@@ -25,6 +25,7 @@ NAME = "mymaster"
 PASSWORD = "sentinel-word"
 DOWN_AFTER_MS = 1500
 FAILOVER_TIMEOUT_MS = 3000
+PAUSE_MS = 5000
 # What docs/running.md asks for.
 SETTINGS = f"--requirepass {PASSWORD} --masterauth {PASSWORD} --min-replicas-to-write 1 --min-replicas-max-lag 5"
 SETTINGS += " --repl-diskless-sync-delay 0"
@@ -45,7 +46,7 @@ class SentinelGroup:
         return f"sentinel://:{PASSWORD}@{hosts}/{NAME}"
 
     def start(self) -> SentinelGroup:
-        """Start what does not run, and wait until the master has all replicas and the Sentinels know each other."""
+        """Start what does not run, and wait until all replicas have everything and the Sentinels know each other."""
         first = all(server.process is None for server in self.servers)
         master = self.servers[0].port if first else self.master().port
         for server in self.servers:
@@ -53,7 +54,7 @@ class SentinelGroup:
                 follows = "" if server.port == master else f" --replicaof 127.0.0.1 {master}"
                 server.settings = (SETTINGS + follows).split()
                 server.start()
-        self._wait(lambda: self._replicas_online() == len(self.servers) - 1)
+        self._wait(self._is_whole)
         for number in range(len(self.ports)):
             self.start_sentinel(number)
         if first:
@@ -115,7 +116,9 @@ class SentinelGroup:
         self.master().kill()
 
     def fail_over(self) -> None:
-        """Ask for another master while the present one works, as before maintenance."""
+        """Ask for another master while the present one works, as docs/running.md says it."""
+        with self.on(self.master()) as client:
+            client.client_pause(PAUSE_MS, all=False)  # else it goes on taking writes beside its successor
         with _client(self.ports[0], None) as asked:
             asked.execute_command("SENTINEL", "FAILOVER", NAME)
 
@@ -147,14 +150,18 @@ class SentinelGroup:
         with self.on(server) as client:
             return bool(client.info("replication")["role"] == "master")
 
-    def _replicas_online(self) -> int:
-        """Of whichever server is a master, while there may be no Sentinel yet."""
+    def _is_whole(self) -> bool:
+        """One master, and every other server has copied it: the master's own word comes before a replica has loaded."""
+        said = []
         for server in self.servers:
             with self.on(server) as client:
-                info = client.info("replication")
-                if info["role"] == "master" and info["connected_slaves"]:
-                    return sum(info[f"slave{n}"]["state"] == "online" for n in range(info["connected_slaves"]))
-        return 0
+                said.append((server.port, client.info("replication")))
+        masters = [port for port, info in said if info["role"] == "master"]
+        return len(masters) == 1 and all(
+            info["master_port"] == masters[0] and info["master_link_status"] == "up"
+            for port, info in said
+            if port != masters[0]
+        )
 
     def _knows(self, port: int) -> bool:
         with _client(port, None) as asked:

@@ -153,7 +153,8 @@ def _act(stage: Stage, posting: Posting, faults: Iterator[tuple[float, Fault]], 
         while open_ and open_[0][0] <= now:
             _, _, fault, heal, since = heapq.heappop(open_)
             _heal(fault, heal, since, done)
-        if upcoming is not None and upcoming[0] <= now:
+        busy = {one[2].place for one in open_}  # longer than planned, where it takes long to heal
+        if upcoming is not None and upcoming[0] <= now and upcoming[1].place not in busy:
             fault, since = upcoming[1], time.time()
             try:
                 heal = fault.inject(stage, posting)

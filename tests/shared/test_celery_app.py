@@ -35,6 +35,20 @@ def test_a_queue_that_nobody_reads_is_refused(settings: Settings) -> None:
         create_celery(settings, Role.WEB).send_task(TaskName.SWEEP, queue="nope")
 
 
+def test_a_connection_that_is_lost_with_doorbells_in_hand_is_closed_without_an_error(
+    settings: Settings, client: redis.Redis
+) -> None:
+    celery = create_celery(settings, Role.WORKER)
+    celery.send_task(TaskName.PULSE, args=("turns",), queue="turns")
+    with celery.connection_for_read() as connection:
+        channel = connection.default_channel
+        assert channel.basic_get("turns") is not None
+        assert client.hlen(f"{KEY_PREFIX}unacked") == 1
+        channel.connection.client = None  # so kombu leaves it behind
+        channel.close()
+    assert client.hlen(f"{KEY_PREFIX}unacked") == 1  # comes back by itself
+
+
 def test_a_worker_registers_every_task_and_consumes_every_queue(settings: Settings) -> None:
     from workers import services as wiring
     from workers.sweeper import Vitals
