@@ -25,6 +25,7 @@ from workers.agenda import Agenda
 from workers.appointments import build_appointments
 from workers.dialogue.decision import Known
 from workers.known import build_known
+from workers.late import LateDeliveries
 from workers.model.holder import ModelHolder
 from workers.safety.danger import default_rules
 from workers.understanding import read_rules
@@ -34,6 +35,7 @@ from workers.whatsapp.client import WhatsAppClient
 TURNS_AT_ONCE = 24
 DELIVERIES_AT_ONCE = 16
 REMINDERS_AT_ONCE = 8
+LATE_AT_ONCE = DELIVERIES_AT_ONCE + 8  # threads of their own; more than the normal lane has seats
 
 
 class Seats:
@@ -82,6 +84,7 @@ class Services:
     model: ModelHolder
     background: ThreadPoolExecutor  # read marks: nobody waits for them
     alarms: ThreadPoolExecutor  # danger signs of one doorbell, told to staff side by side
+    late: LateDeliveries = field(default_factory=lambda: LateDeliveries(LATE_AT_ONCE))
     turns: Seats = field(default_factory=lambda: Seats(TURNS_AT_ONCE))
     deliveries: Seats = field(default_factory=lambda: Seats(DELIVERIES_AT_ONCE))
     reminders: Seats = field(default_factory=lambda: Seats(REMINDERS_AT_ONCE))
@@ -161,6 +164,7 @@ def close(services: Services) -> None:
     services.model.close()
     services.watch.close()
     services.alarms.shutdown(wait=True)
+    services.late.close()
     services.background.shutdown(wait=True, cancel_futures=True)
     services.alerts.wait(2)
     services.whatsapp.close()

@@ -6,6 +6,7 @@ heartbeat that /health and /model read. Each second: notices (`workers.notices`)
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
@@ -19,6 +20,7 @@ import redis
 
 from shared.celery_app import QueueName, TaskName
 from shared.state import health, schema, sweep
+from workers.deliver import deliver
 from workers.model.figures import EngineFigures
 from workers.model.snapshots import size_bytes
 from workers.notices import tell_who_waits
@@ -35,7 +37,7 @@ PATIENTS_PER_BELL = 50
 
 
 def sweep_once(services: Services) -> sweep.Due:
-    """Ring for everything that is due, and for no more turns than this worker has seats left."""
+    """Ring for the turns that are due, no more than this worker has seats left; send what is due to be sent."""
     due = sweep.take_due(
         services.client, turns=services.turns.free, messages_per_second=services.settings.MESSAGES_PER_SECOND
     )
@@ -43,7 +45,7 @@ def sweep_once(services: Services) -> sweep.Due:
         services.ring(TaskName.DRAIN_INBOX, patient)
     for member in due.outgoing:
         patient, _, lane = member.rpartition(":")
-        services.ring(TaskName.DELIVER_OUTBOX, patient, lane)
+        services.late.send(member, functools.partial(deliver, services, patient, lane))
     for start in range(0, len(due.fresh), PATIENTS_PER_BELL):
         services.ring(TaskName.TRIAGE, due.fresh[start : start + PATIENTS_PER_BELL])
     for member in due.reminders:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
+import redis
 
 from shared.celery_app import TaskName
 from shared.state.sweep import Due
 from tests.workers.fakes import Clinic
+from workers.late import LateDeliveries
 from workers.services import TURNS_AT_ONCE, Seats
 from workers.sweeper import SOONEST_S, SWEEP_S, pause_s, sweep_once
 
@@ -22,13 +27,48 @@ def test_no_more_turns_are_rung_than_there_are_seats_and_who_waited_longest_come
     assert clinic.client.zscore("waiting", waiting[-1]) == len(waiting) - 1  # still due, in its old place
 
 
-def test_without_a_free_seat_no_turn_is_rung_but_deliveries_are(clinic: Clinic) -> None:
+def test_without_a_free_seat_no_turn_is_rung_but_what_is_to_be_sent_is_sent_without_a_bell(clinic: Clinic) -> None:
+    clinic.says("¿qué es la tuberculosis?")
+    clinic.triage()
+    clinic.drain()
+    clinic.client.zadd("outgoing", {f"{clinic.patient}:normal": 1})
     clinic.client.zadd("waiting", {"p_1": 1})
-    clinic.client.zadd("outgoing", {"p_2:normal": 1})
+    clinic.bells.rung.clear()
     while clinic.services.turns.take():
         pass
     sweep_once(clinic.services)
-    assert [name for name, _ in clinic.bells.rung] == [TaskName.DELIVER_OUTBOX]
+    clinic.services.late.close()
+    assert len(clinic.received()) == 1
+    assert clinic.bells.rung == []
+
+
+def test_a_lane_is_in_hand_once_however_often_it_is_due() -> None:
+    late, may_end, done = LateDeliveries(2), threading.Event(), []
+
+    def work() -> None:
+        may_end.wait(30)
+        done.append(1)
+
+    assert late.send("p_1:normal", work)
+    assert not late.send("p_1:normal", work)
+    assert late.send("p_2:normal", work)
+    may_end.set()
+    late.close()
+    assert done == [1, 1]
+
+
+def test_a_delivery_that_fails_leaves_its_lane_to_the_next_sweep() -> None:
+    late, again = LateDeliveries(1), threading.Event()
+
+    def fails() -> None:
+        raise redis.ConnectionError("away")
+
+    assert late.send("p_1:normal", fails)
+    deadline = time.monotonic() + 30
+    while not again.is_set() and time.monotonic() < deadline:
+        late.send("p_1:normal", again.set)
+    late.close()
+    assert again.is_set()
 
 
 def test_the_sweep_comes_back_when_the_next_burst_is_over(clinic: Clinic) -> None:
