@@ -15,7 +15,7 @@ from redis.backoff import ConstantBackoff
 from redis.client import Pipeline
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import Sentinel, SentinelManagedConnection
 
 from shared import sentinels
 from shared.cipher import CLEAR, Cipher
@@ -93,6 +93,19 @@ def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int 
     return client
 
 
+class _Connection(SentinelManagedConnection):
+    """Leaves a master without replicas as one that has become a replica: it may have a successor already."""
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOREPLICAS"):
+                raise
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise redis.ConnectionError("the master has no replica") from error
+
+
 def _through_sentinel(address: Sentinels, max_connections: int, options: dict[str, Any]) -> Client:
     """A client that asks the Sentinels for the present master whenever it opens a connection."""
     manager = Sentinel(
@@ -101,6 +114,7 @@ def _through_sentinel(address: Sentinels, max_connections: int, options: dict[st
         max_connections=max_connections,
         username=address.username,
         password=address.password,
+        connection_class=_Connection,
         **options,
     )
     client: Client = manager.master_for(address.master, redis_class=Client)

@@ -58,6 +58,17 @@ def test_what_no_replica_has_is_not_accepted_and_taken_once_when_it_comes_again(
     assert client.llen("inbox:p_1") == 1
 
 
+def test_a_master_that_refuses_writes_for_want_of_replicas_is_left(client: redis.Redis, group: SentinelGroup) -> None:
+    with group.on(group.master()) as master:
+        master.config_set("min-replicas-to-write", "3")
+        try:
+            with pytest.raises(redis.ConnectionError):  # else it would be asked again, deposed or not
+                accept(client, arrival(1))
+        finally:
+            master.config_set("min-replicas-to-write", "1")
+    assert accept(client, arrival(1))[0][0] is inbox.Accepted.NEW
+
+
 def test_a_commit_that_no_replica_has_says_so_and_is_not_done_twice(client: redis.Redis, group: SentinelGroup) -> None:
     accept(client, arrival(1))
     token = Leases(client).take("p_1") or ""
