@@ -84,6 +84,8 @@ class Services:
     model: ModelHolder
     background: ThreadPoolExecutor  # read marks: nobody waits for them
     alarms: ThreadPoolExecutor  # danger signs of one doorbell, told to staff side by side
+    searches: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "search"))  # of late bells
+    urgent: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, "urgent"))  # danger replies
     late: LateDeliveries = field(default_factory=lambda: LateDeliveries(LATE_AT_ONCE))
     turns: Seats = field(default_factory=lambda: Seats(TURNS_AT_ONCE))
     deliveries: Seats = field(default_factory=lambda: Seats(DELIVERIES_AT_ONCE))
@@ -163,8 +165,10 @@ def close(services: Services) -> None:
     """Stop the threads and write what was noted; the tasks have ended by now."""
     services.model.close()
     services.watch.close()
+    services.searches.shutdown(wait=True)
     services.alarms.shutdown(wait=True)
     services.late.close()
+    services.urgent.shutdown(wait=True)
     services.background.shutdown(wait=True, cancel_futures=True)
     services.alerts.wait(2)
     services.whatsapp.close()

@@ -1,7 +1,8 @@
-"""The threads in every worker: one makes doorbells disposable, one says that the worker lives, one tells who waits.
+"""The threads in every worker that make doorbells disposable, say that the worker lives, and tell who waits.
 
-Ten times a second, and at the moment when a burst is over: whatever is due in Redis is rung. Every three seconds: the
-heartbeat that /health and /model read. Each second: notices (`workers.notices`). All go on when Beat is dead.
+Ten times a second: danger that no bell has brought is looked for (`workers.lookout`). As often, and when a
+burst is over: whatever is due in Redis is rung. Every three seconds: the heartbeat that /health and /model read. Each
+second: notices (`workers.notices`). All go on when Beat is dead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import redis
 from shared.celery_app import QueueName, TaskName
 from shared.state import health, schema, sweep
 from workers.deliver import deliver
+from workers.lookout import LOOK_S, look
 from workers.model.figures import EngineFigures
 from workers.model.snapshots import size_bytes
 from workers.notices import tell_who_waits
@@ -33,7 +35,6 @@ SWEEP_S = 0.1
 NOTICES_S = 1.0
 SOONEST_S = 0.005  # bursts that end close together share a sweep
 TICK_LATE_S = 15  # the consumer's own clock stands: broker lost, or the process hangs
-PATIENTS_PER_BELL = 50
 
 
 def sweep_once(services: Services) -> sweep.Due:
@@ -46,8 +47,6 @@ def sweep_once(services: Services) -> sweep.Due:
     for member in due.outgoing:
         patient, _, lane = member.rpartition(":")
         services.late.send(member, functools.partial(deliver, services, patient, lane))
-    for start in range(0, len(due.fresh), PATIENTS_PER_BELL):
-        services.ring(TaskName.TRIAGE, due.fresh[start : start + PATIENTS_PER_BELL])
     for member in due.reminders:
         services.ring(TaskName.DELIVER_REMINDER, member.partition(":")[0])
     return due
@@ -115,7 +114,7 @@ def heartbeat(services: Services, vitals: Vitals, cache: CacheSize, engine: Engi
 
 
 class Sweeper:
-    """All three threads of a worker."""
+    """All these threads of a worker."""
 
     def __init__(self, services: Services, vitals: Vitals, name: str) -> None:
         self._services = services
@@ -126,7 +125,12 @@ class Sweeper:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._for_ever, args=(step,), name=name, daemon=True)
-            for name, step in (("sweep", self._sweep), ("heartbeat", self._beat), ("notices", self._tell))
+            for name, step in (
+                ("lookout", self._look),
+                ("sweep", self._sweep),
+                ("heartbeat", self._beat),
+                ("notices", self._tell),
+            )
         ]
 
     def start(self) -> None:
@@ -159,6 +163,11 @@ class Sweeper:
                 log.exception("sweep failed")
             if self._stop.wait(wait_s):
                 return
+
+    def _look(self) -> float:
+        if not self._services.stopping.is_set():
+            look(self._services)
+        return LOOK_S
 
     def _sweep(self) -> float:
         if self._services.stopping.is_set():

@@ -10,12 +10,12 @@ from shared.celery_app import TaskName
 from shared.state import health
 from workers import canary
 from workers.deliver import deliver
+from workers.lookout import search
 from workers.onward import answer_while_due
 from workers.reminders.beat import follow_up, remind
 from workers.report.daily import DailyReport
 from workers.services import Services
 from workers.sweeper import Vitals, sweep_once
-from workers.triage import triage
 
 
 def register(app: Celery, services: Services, vitals: Vitals) -> None:
@@ -25,7 +25,7 @@ def register(app: Celery, services: Services, vitals: Vitals) -> None:
     @app.task(name=TaskName.TRIAGE)
     def ring_triage(patients: list[str]) -> None:
         vitals.consumed_at = time.monotonic()
-        triage(services, patients)
+        search(services, patients)
 
     @app.task(name=TaskName.DRAIN_INBOX)
     def ring_drain(patient: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared import tracing
@@ -34,18 +34,21 @@ log = logging.getLogger(__name__)
 WINDOW = timedelta(hours=24)
 
 
-def triage(services: Services, patients: Sequence[str]) -> None:
-    """Search the waiting messages of these patients for danger signs and answer those that hold one."""
+def triage(services: Services, patients: Sequence[str], send: Callable[[str], object] | None = None) -> None:
+    """Search the waiting messages of these patients for danger signs and answer those that hold one.
+
+    Args:
+        services: the side effects.
+        patients: opaque ids.
+        send: sends what lies in a patient's urgent lane, in a thread of its own; None: it is rung for.
+    """
     inboxes = inbox.unsearched(services.client, patients)
     found = {patient: dangerous(entries) for patient, entries in inboxes.items()}
     alarmed = inbox.already_alarmed(services.client, (e.message.id for hits in found.values() for e, _ in hits))
-    raised = [
-        services.alarms.submit(raise_alarm, services, patient, entry, danger)
-        for patient, hits in found.items()
-        for entry, danger in hits
-        if entry.message.id not in alarmed
-    ]
-    for alarm in raised:
+    new = [(p, entry, danger) for p, hits in found.items() for entry, danger in hits if entry.message.id not in alarmed]
+    if new:
+        inbox.hold_searched(services.client, {p for p, _, _ in new})
+    for alarm in [services.alarms.submit(raise_alarm, services, *each, send) for each in new]:
         alarm.result()
     newest = {p: entries[-1].received_at if entries else None for p, entries in inboxes.items()}
     inbox.mark_searched(services.client, newest)
@@ -65,7 +68,9 @@ def dangerous(entries: Sequence[Entry]) -> list[tuple[Entry, Danger]]:
     return hits
 
 
-def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) -> None:
+def raise_alarm(
+    services: Services, patient: str, entry: Entry, danger: Danger, send: Callable[[str], object] | None = None
+) -> None:
     """Tell staff, queue the fixed reply ahead of everything, and hand the patient over. Harmless when repeated."""
     if is_canary(services.settings, patient):
         return  # broken rules make an alarm of every message: nobody is told of a test, which then does not come back
@@ -109,7 +114,10 @@ def raise_alarm(services: Services, patient: str, entry: Entry, danger: Danger) 
         reached(Step.ALARM_QUEUED)
         log.warning("danger sign", extra={"category": danger.category, "urgency": danger.level, "staff_told": told})
         if queued and not to_chat:
-            services.ring(TaskName.DELIVER_OUTBOX, patient, "urgent")
+            if send:
+                send(patient)
+            else:
+                services.ring(TaskName.DELIVER_OUTBOX, patient, "urgent")
         reached(Step.ALARM_RUNG)
 
 

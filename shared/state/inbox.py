@@ -168,6 +168,14 @@ def readable(client: redis.Redis, patient: str, rows: Sequence[str]) -> list[Ent
     return entries
 
 
+def hold_searched(client: redis.Redis, patients: Iterable[str]) -> None:
+    """Keep others from searching these patients while staff are told of a danger sign of theirs."""
+    with client.pipeline(transaction=False) as pipe:
+        for patient in patients:
+            pipe.set(f"rung:{patient}", "1", px=RING_AGAIN_MS)
+        pipe.execute()
+
+
 def mark_searched(client: redis.Redis, newest: dict[str, datetime | None]) -> None:
     """Note up to which message each patient's inbox was searched for danger signs; None: it was empty."""
     args: list[Value] = []

@@ -85,11 +85,11 @@ def test_the_sweep_comes_back_when_the_next_burst_is_over(clinic: Clinic) -> Non
     [(-1, SWEEP_S), (40, 0.04), (5000, SWEEP_S), (0, SOONEST_S), (1, SOONEST_S)],
 )
 def test_a_pause_is_at_most_a_period_and_never_nothing(next_ms: int, expected_s: float) -> None:
-    assert pause_s(Due([], [], [], [], next_ms), free=1) == expected_s
+    assert pause_s(Due([], [], [], next_ms), free=1) == expected_s
 
 
 def test_without_a_free_seat_the_sweep_does_not_hurry() -> None:
-    assert pause_s(Due([], [], [], [], next_ms=1), free=0) == SWEEP_S
+    assert pause_s(Due([], [], [], next_ms=1), free=0) == SWEEP_S
 
 
 def test_a_seat_is_free_again_when_it_was_left() -> None:
