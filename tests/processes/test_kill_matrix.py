@@ -7,6 +7,7 @@ road does not reach it. What is delivered takes the same steps three times: as a
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,11 +19,12 @@ from demo import processes
 from demo.processes import Process
 from shared.celery_app import QUEUE_OF_TASK, Role, TaskName, create_celery
 from shared.checkpoints import Road, Step
-from shared.identity import message_id
+from shared.identity import candidate_ids, message_id
+from shared.messages import Identity
 from shared.settings import Settings
 from shared.state import alarms
 from tests.processes.system import PATIENT_ID_KEY, System, started, texts
-from tests.processes.test_reminders import reminders_of, tomorrow
+from tests.processes.test_reminders import remind_nobody_else, reminders_of, tomorrow
 from tests.shared.alerts.mail import Mailbox, mail_server
 from workers.report import once
 
@@ -45,6 +47,7 @@ def patient_of(step: Step, sort: int) -> str:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     settings = {"BURST_WAIT_MS": "0", "QUIET_HOURS": "0-0", "REMINDER_SPREAD_MINUTES": "0"}
     with started(tmp_path_factory.mktemp("kill"), **settings) as system:
+        remind_nobody_else(system)
         yield system
 
 
@@ -123,21 +126,24 @@ def test_a_worker_killed_over_a_reminder_doubles_nothing_and_loses_nothing(step:
     survivor, _ = killed_and_replaced(system, step, lambda: ring(system, TaskName.REMIND))
     ring(system, TaskName.REMIND)  # the ring of the dead worker is delivered again later: harmless, this one is enough
 
+    p = candidate_ids(PATIENT_ID_KEY.encode(), Identity(number=patient.lstrip("+")))[0]
+
+    def calls() -> list[dict[str, Any]]:
+        return [call for call in map(json.loads, system.store.hvals("calls")) if call["patient"] == p]
+
     def told() -> list[dict[str, Any]]:
-        if system.store.zcard("reminders"):
-            # What was rung for the dead worker is rung again after a minute; the test need not wait for it.
-            for member in system.store.zrange("reminders", 0, -1):
-                system.store.zadd("reminders", {member: 0}, xx=True)
+        # What was rung for the dead worker is rung again after a minute; the test need not wait for it.
+        if system.store.zscore("reminders", f"{p}:reminder") is not None:
+            system.store.zadd("reminders", {f"{p}:reminder": 0}, xx=True)
             return []
-        return reminders_of(system, patient) or list(system.store.hgetall("calls"))
+        return reminders_of(system, patient) or calls()
 
     system.wait_for(told)
     survivor.stop()
     # Marked as being sent when the power went: nobody knows, so it is never repeated and a person calls. A status of
     # Meta tells what became of it, where one comes.
     assert len(reminders_of(system, patient)) == (0 if step is Step.CLAIMED else 1)
-    assert bool(system.store.hgetall("calls")) == (step is Step.CLAIMED)
-    system.store.delete("calls")
+    assert bool(calls()) == (step is Step.CLAIMED)
 
 
 @pytest.mark.parametrize("step", on(Road.ACCEPT), ids=str)

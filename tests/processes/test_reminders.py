@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from shared.celery_app import QUEUE_OF_TASK, Role, TaskName, create_celery
+from shared.identity import candidate_ids
+from shared.messages import Identity
 from shared.settings import Settings
-from tests.processes.system import System, started, texts
+from simulator.seed import CARLA, ELENA, JUAN, ROSA
+from tests.processes.system import PATIENT_ID_KEY, System, started, texts
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
@@ -19,6 +22,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     settings = {"QUIET_HOURS": "0-0", "REMINDER_SPREAD_MINUTES": "0", "BURST_WAIT_MS": "0"}
     with started(tmp_path_factory.mktemp("reminders"), **settings) as system:
+        remind_nobody_else(system)
         yield system
 
 
@@ -29,6 +33,13 @@ def tomorrow(system: System, phone: str) -> str:
     start = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=24, minutes=5)).replace(microsecond=0)
     visit = system.control("agenda", {"phone": phone, "datetime": start.isoformat(), "name": "ANA PRUEBA"})
     return str(visit["appointment_id"])
+
+
+def remind_nobody_else(system: System) -> None:
+    """Of the simulated agenda's own people some are due at some hours of the day: they want no reminders."""
+    for number in (ROSA, JUAN, CARLA, ELENA):
+        (patient,) = candidate_ids(PATIENT_ID_KEY.encode(), Identity(number=number.lstrip("+")))
+        system.store.set(f"optout:{patient}", dt.datetime.now(dt.UTC).isoformat())
 
 
 def ring_remind(system: System) -> None:

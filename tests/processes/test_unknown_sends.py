@@ -23,7 +23,7 @@ from shared.identity import candidate_ids
 from shared.messages import Identity
 from shared.state import staff
 from tests.processes.system import PATIENT_ID_KEY, System, started
-from tests.processes.test_reminders import ring_remind, tomorrow
+from tests.processes.test_reminders import remind_nobody_else, ring_remind, tomorrow
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
@@ -109,6 +109,7 @@ def send(system: System, kind: str, number: int, **fault: Any) -> Send:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     settings = {"QUIET_HOURS": "0-0", "REMINDER_SPREAD_MINUTES": "0"}
     with started(tmp_path_factory.mktemp("unknown"), **settings) as system:
+        remind_nobody_else(system)
         system.start_worker()
         yield system
 
