@@ -1,9 +1,10 @@
 """`make bench-durability`: what `appendfsync` costs in acks, and loses. Run: python -m benchmarks.durability
 
-Cost: webhook and worker on a Redis without append-only file, with `everysec` and with `always`, in turns. Loss: the
-same webhook in mid load, Redis killed (its host lives), or its host without power at the worst moment, just before the
-next sync; Redis is started again on what is left, the webhook's spool is replayed, and what was answered 200 is looked
-for. A power cut is what synced.c noted: the file is cut where the last fdatasync that returned had begun.
+Cost: one webhook, one worker, one load, while the policy changes each two seconds, so that what else the machine does
+falls upon all alike. Loss: the webhook in mid load, Redis killed (its host lives), or its host without power at the
+worst moment, just before the next sync; Redis is started again on what is left, the webhook's spool is replayed, and
+what was answered 200 is looked for. A power cut is what synced.c noted: the file is cut where the last fdatasync that
+returned had begun.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import redis
 
-from benchmarks.road import SECRET, environment, our_round, running, wait_for
+from benchmarks.road import SECRET, environment, running, wait_for
 from benchmarks.senders import Load, send, signed_request
 from demo import processes
 from demo.redis_server import RedisServer, free_port
@@ -33,7 +34,8 @@ from shared.cipher import Cipher
 from shared.identity import message_id
 from shared.spool import Spool
 
-NO_FILE, EVERYSEC, ALWAYS = "no append-only file", "everysec", "always"
+POLICIES = NO, EVERYSEC, ALWAYS = "no", "everysec", "always"  # no: the kernel writes when it likes
+SLICE_S, SETTLING_S, BLOCKS = 2.0, 0.4, 4  # of a round: four times each policy
 KILLED, POWER_CUT = "killed", "power cut"
 WARM_S = 3.0  # of load before the kill
 AFTER_A_SYNC_S = 0.9  # the worst moment: everysec syncs once a second
@@ -47,6 +49,14 @@ class Loss:
     acknowledged: int
     lost: int
     oldest_s: float
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Two seconds of load under one policy: acks a second, and each one's seconds."""
+
+    rate: float
+    latencies: list[float]
 
 
 def build_library(folder: Path) -> Path | None:
@@ -139,37 +149,69 @@ def _kept(client: redis.Redis, run: str, numbers: list[int]) -> list[bool]:
     return found
 
 
-def cost(folder: Path, rounds: int, seconds: float, senders: int) -> dict[str, list[Load]]:
-    """Rounds of the three policies in turns."""
-    loads: dict[str, list[Load]] = {name: [] for name in (NO_FILE, EVERYSEC, ALWAYS)}
-    for number in range(rounds):
-        for name, done in loads.items():
-            print(f"cost, round {number + 1} of {rounds}: {name} ...", file=sys.stderr, flush=True)
-            server = RedisServer(folder / f"{name}-{number}", fsync=EVERYSEC if name == NO_FILE else name).start()
-            try:
-                client = redis.Redis.from_url(server.url, decode_responses=True)
-                if name == NO_FILE:
-                    client.config_set("appendonly", "no")
-                env = environment(server.url, 0)
-                done.append(our_round(server.folder, env, client, seconds, senders, int(seconds * 5000))[0])
-                client.close()
-            finally:
-                server.stop()
-    return loads
+def cost(folder: Path, rounds: int, senders: int) -> list[dict[str, Slice]]:
+    """One webhook, one worker, one load; the policy changes each SLICE_S. Returns blocks: one slice of each policy."""
+    server = RedisServer(folder / "redis").start()
+    port = free_port()
+    env = environment(server.url, port) | {"SPOOL_DIR": str(folder / "spool")}
+    web, worker = processes.webhook(env, folder), processes.worker(env, folder)
+    client = redis.Redis.from_url(server.url, decode_responses=True)
+    client.config_set("auto-aof-rewrite-percentage", 0)  # a rewrite would fall into the slices of one of them
+    blocks: list[dict[str, Slice]] = []
+    try:
+        with running(web, worker):
+            wait_for(f"http://127.0.0.1:{port}/health", web)
+            for number in range(rounds):
+                print(f"cost, round {number + 1} of {rounds} ...", file=sys.stderr, flush=True)
+                run, seconds = uuid.uuid4().hex[:8], BLOCKS * len(POLICIES) * SLICE_S
+                prepared = [signed_request(port, SECRET, n, run, PATIENTS) for n in range(int(seconds * 3000))]
+                began: list[tuple[str, float]] = []
+                changing = threading.Thread(target=_change_policies, args=(client, began, number))
+                changing.start()
+                load = send(port, prepared, senders=senders, seconds=seconds)
+                changing.join()
+                if set(load.statuses) != {200}:
+                    raise SystemExit(f"not all were answered 200: {load.statuses}")
+                slices = [(policy, _slice(load, at)) for policy, at in began]
+                blocks += [dict(slices[n : n + len(POLICIES)]) for n in range(0, len(slices), len(POLICIES))]
+    finally:
+        client.close()
+        server.stop()
+    return blocks
 
 
-def report_cost(loads: dict[str, list[Load]], senders: int) -> None:
+def _change_policies(client: redis.Redis, began: list[tuple[str, float]], first: int) -> None:
+    """Each policy once in a block, in an order that turns from block to block."""
+    for block in range(first, first + BLOCKS):
+        for place in range(len(POLICIES)):
+            policy = POLICIES[(block + place) % len(POLICIES)]
+            client.config_set("appendfsync", policy)
+            began.append((policy, time.perf_counter()))
+            time.sleep(SLICE_S)
+
+
+def _slice(load: Load, began: float) -> Slice:
+    """What was answered in one slice; its first moments belong to the policy before."""
+    first, last = began + SETTLING_S, began + SLICE_S
+    latencies = [
+        took for at, took in zip(load.acknowledged.values(), load.latencies, strict=True) if first <= at < last
+    ]
+    return Slice(len(latencies) / (SLICE_S - SETTLING_S), latencies)
+
+
+def report_cost(blocks: list[dict[str, Slice]], senders: int) -> None:
     """Print the table."""
-    print(f"{senders} keep-alive senders, two webhook processes, one worker; {len(loads[ALWAYS])} rounds, medians")
-    print(f"{'appendfsync':<22} {'acks/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'of no file':>11}  not answered 200")
-    for name, rounds in loads.items():
-        rate = statistics.median(load.per_second for load in rounds)
-        p50, p99 = (statistics.median(load.percentile(share) * 1000 for load in rounds) for share in (0.5, 0.99))
-        refused = sum(n for load in rounds for status, n in load.statuses.items() if status != 200)
-        share = statistics.median(a.per_second / b.per_second for a, b in zip(rounds, loads[NO_FILE], strict=True))
-        print(f"{name:<22} {rate:>8.0f} {p50:>8.1f} {p99:>8.1f} {share:>11.2f}  {refused}")
-    ratios = sorted(a.per_second / e.per_second for a, e in zip(loads[ALWAYS], loads[EVERYSEC], strict=True))
-    print(f"always / everysec: {statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f})\n")
+    print(f"{senders} keep-alive senders, two webhook processes, one worker; {len(blocks)} slices of each, medians")
+    print(f"{'appendfsync':<12} {'acks/s':>8} {'p50 ms':>8} {'p99 ms':>8}")
+    for policy in POLICIES:
+        rate = statistics.median(block[policy].rate for block in blocks)
+        latencies = sorted(took * 1000 for block in blocks for took in block[policy].latencies)
+        p50, p99 = (latencies[int(len(latencies) * share)] for share in (0.5, 0.99))
+        print(f"{policy:<12} {rate:>8.0f} {p50:>8.1f} {p99:>8.1f}")
+    for one, other in ((EVERYSEC, NO), (ALWAYS, NO), (ALWAYS, EVERYSEC)):
+        low, middle, high = statistics.quantiles(block[one].rate / block[other].rate for block in blocks)
+        print(f"acks/s, {one} / {other}: {middle:.2f} (half of the blocks from {low:.2f} to {high:.2f})")
+    print()
 
 
 def report_loss(losses: dict[tuple[str, str], list[Loss]]) -> None:
@@ -184,16 +226,17 @@ def report_loss(losses: dict[tuple[str, str], list[Loss]]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="of each policy, for the cost")
+    parser.add_argument("--rounds", type=int, default=5, help="of 24 s, for the cost")
     parser.add_argument("--kills", type=int, default=3, help="of each policy and way to end, for the loss")
-    parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--senders", type=int, default=100)
+    parser.add_argument(
+        "--senders", type=int, nargs="+", default=[100, 1], help="for the cost; the loss takes the first"
+    )
     asked = parser.parse_args()
     losses: dict[tuple[str, str], list[Loss]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        if asked.rounds:
-            report_cost(cost(folder / "cost", asked.rounds, asked.seconds, asked.senders), asked.senders)
+        for senders in asked.senders if asked.rounds else []:
+            report_cost(cost(folder / f"cost-{senders}", asked.rounds, senders), senders)
         library = build_library(folder)
         if library is None:
             print("no C compiler (cc): power cuts are left out", file=sys.stderr)
@@ -202,7 +245,7 @@ def main() -> int:
                 for how in (KILLED, POWER_CUT) if library else (KILLED,):
                     print(f"loss, {number + 1} of {asked.kills}: {fsync}, {how} ...", file=sys.stderr, flush=True)
                     here = folder / f"{fsync}-{how}-{number}"
-                    losses.setdefault((fsync, how), []).append(loss_round(here, fsync, how, library, asked.senders))
+                    losses.setdefault((fsync, how), []).append(loss_round(here, fsync, how, library, asked.senders[0]))
     report_loss(losses)
     return 0
 

@@ -19,7 +19,7 @@ import requests
 
 from demo import processes
 from demo.processes import Process
-from demo.redis_server import free_port
+from demo.redis_server import RedisServer, free_port
 from shared.celery_app import KEY_PREFIX, QueueName
 from shared.settings import BUNDLED_MODEL
 from tests.processes.graceful import are_answered_once_and_in_order, end, in_hand, patients_writing, stop_time_s
@@ -219,6 +219,7 @@ def test_redis_ends_while_patients_write(system: System) -> None:
     system.start_worker()
     with patients_writing(system) as written:
         system.wait_for(lambda: written.total() > 40)
+        assert isinstance(system.redis_server, RedisServer)
         end(system.redis_server, "redis")
         system.wait_for(lambda: spooled(system) > 20)
         system.redis_server.start()
