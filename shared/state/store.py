@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,14 +28,49 @@ Value = str | int | float | bytes
 
 
 class NotReplicated(redis.TimeoutError):
-    """The master wrote it, and no replica said in time that it has it too: a failover could forget it.
+    """The master wrote it, and the replicas did not say in time that they have it too: a failover could forget it.
 
     To whom that matters it is a Redis that did not answer. `results` is what the scripts returned.
     """
 
     def __init__(self, results: list[Any]) -> None:
-        super().__init__("no replica has it yet")
+        super().__init__("the replicas do not have it yet")
         self.results = results
+
+
+class Replicas:
+    """How many must confirm: all that the Sentinels count as alive, at least one.
+
+    One would do for a master that dies. A master that hung and wakes up while its successor is being made would still
+    find the other replica to confirm what the successor never sees.
+    """
+
+    LOOK_S = 1.0
+
+    def __init__(self, sentinels: Sentinel, master: str, wait_ms: int) -> None:
+        self.wait_ms = wait_ms
+        self._sentinels = sentinels
+        self._master = master
+        self._needed = 1
+        self._looked_at = float("-inf")
+
+    def needed(self) -> int:
+        if time.monotonic() - self._looked_at >= self.LOOK_S:
+            self._looked_at = time.monotonic()
+            for sentinel in self._sentinels.sentinels:
+                try:
+                    told = sentinel.sentinel_slaves(self._master)
+                except redis.RedisError:
+                    continue
+                self._needed = max(1, sum(map(_is_alive, told)))
+                break
+        return self._needed
+
+
+def _is_alive(replica: dict[str, Any]) -> bool:
+    """A former master that is still to become a replica is listed too: it copies nothing yet."""
+    down = replica["is_sdown"] or replica["is_odown"] or replica["is_disconnected"]
+    return not down and replica["role-reported"] == "slave" and replica["master-link-status"] == "ok"
 
 
 class Client(redis.Redis):
@@ -42,7 +78,7 @@ class Client(redis.Redis):
 
     cipher: Cipher = CLEAR
     seals = True  # False: it reads what is encrypted, and writes in clear for a former release (`webhook.schema_gate`)
-    replica_wait_ms = 0  # behind Sentinel: how long what must not be forgotten waits for a replica
+    replicas: Replicas | None = None  # behind Sentinel: who must have what must not be forgotten
 
 
 def cipher_of(client: redis.Redis) -> Cipher:
@@ -86,7 +122,6 @@ def connect(settings: Settings, *, timeout_s: float = 2.0, max_connections: int 
     url = settings.redis_url
     if sentinels.is_sentinel(url):
         client = _through_sentinel(sentinels.parse(url), max_connections, options)
-        client.replica_wait_ms = round(timeout_s * 500)
     else:
         client = cast(Client, Client.from_url(url, max_connections=max_connections, **options))
     client.cipher = Cipher.from_settings(settings)
@@ -118,6 +153,7 @@ def _through_sentinel(address: Sentinels, max_connections: int, options: dict[st
         **options,
     )
     client: Client = manager.master_for(address.master, redis_class=Client)
+    client.replicas = Replicas(manager, address.master, wait_ms=round(options["socket_timeout"] * 500))
     return client
 
 
@@ -145,30 +181,34 @@ class Script:
             return self._pipeline(client, calls)  # the scripts are idempotent: those that ran change nothing
 
     def kept(self, client: redis.Redis, calls: list[tuple[list[str], list[Value]]]) -> list[Any]:
-        """`many`, for what must outlive the master: behind Sentinel a replica has it too when this returns.
+        """`many`, for what must outlive the master: behind Sentinel the replicas have it too when this returns.
 
         WAIT goes over the same connection as the scripts: over another one it could ask another master.
 
         Raises:
-            NotReplicated: no replica in time; the master has it.
+            NotReplicated: not in time; the master has it.
         """
-        wait_ms = client.replica_wait_ms if isinstance(client, Client) else 0
-        if not wait_ms:
+        replicas = client.replicas if isinstance(client, Client) else None
+        if replicas is None:
             return self.many(client, calls)
+        needed = replicas.needed()
+        wait = (needed, replicas.wait_ms)
         try:
-            *results, replicas = self._pipeline(client, calls, wait_ms)
+            *results, confirmed = self._pipeline(client, calls, wait)
         except NoScriptError:
             client.script_load(self.source)
-            *results, replicas = self._pipeline(client, calls, wait_ms)
-        if replicas < 1:
+            *results, confirmed = self._pipeline(client, calls, wait)
+        if confirmed < needed:
             raise NotReplicated(results)
         return results
 
-    def _pipeline(self, client: redis.Redis, calls: list[tuple[list[str], list[Value]]], wait_ms: int = 0) -> list[Any]:
+    def _pipeline(
+        self, client: redis.Redis, calls: list[tuple[list[str], list[Value]]], wait: tuple[int, int] | None = None
+    ) -> list[Any]:
         with client.pipeline(transaction=False) as pipe:
             self.add(pipe, calls)
-            if wait_ms:
-                pipe.wait(1, wait_ms)
+            if wait:
+                pipe.wait(*wait)
             return pipe.execute()
 
     def add(self, pipe: Pipeline, calls: list[tuple[list[str], list[Value]]]) -> None:

@@ -58,6 +58,17 @@ def test_what_no_replica_has_is_not_accepted_and_taken_once_when_it_comes_again(
     assert client.llen("inbox:p_1") == 1
 
 
+def test_a_replica_that_hangs_is_waited_for_until_the_sentinels_give_it_up(
+    client: redis.Redis, group: SentinelGroup
+) -> None:
+    accept(client, arrival(1))
+    group.signal(group.replicas()[:1], signal.SIGSTOP)
+    with pytest.raises(store.NotReplicated):  # it may be the one that is just made master
+        accept(client, arrival(2))
+    again(lambda: accept(client, arrival(2)))
+    assert client.llen("inbox:p_1") == 2
+
+
 def test_a_master_that_refuses_writes_for_want_of_replicas_is_left(client: redis.Redis, group: SentinelGroup) -> None:
     with group.on(group.master()) as master:
         master.config_set("min-replicas-to-write", "3")

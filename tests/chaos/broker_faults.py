@@ -85,8 +85,11 @@ def took_over(
     stage.failovers.append(failover)
 
     def rest() -> None:
-        failover.seconds = round(group(stage).wait_for_another(former), 1)
-        failover.ended = time.time()
+        try:
+            failover.seconds = round(group(stage).wait_for_another(former), 1)
+            failover.ended = time.time()
+        except RuntimeError:  # it woke up in time, and there was none
+            stage.failovers.remove(failover)
         heal(former)
         group(stage).start()
 
