@@ -60,7 +60,9 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> RedisServer:
-        """Start and wait until it answers."""
+        """Start and wait until it answers; nothing happens to one that runs."""
+        if self.process is not None and self.process.poll() is None:
+            return self
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [find_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--appendfsync", self.fsync, "--maxmemory-policy", "noeviction"]

@@ -61,6 +61,7 @@ class Stage:
         self._lock = threading.RLock()
         self._done = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._redis_starts = threading.Lock()
         self._clock_library = self._build_clock()
         self.set_clocks((*NAMES, REDIS), 0)
         self.rabbit = RabbitNode(folder / "rabbitmq") if broker == "rabbitmq" else None
@@ -175,7 +176,8 @@ class Stage:
             os.kill(server.pid, number)
 
     def start_redis(self) -> None:
-        with self._redis_clock():
+        """Start it, unless another fault that killed it too has done so by now."""
+        with self._redis_starts, self._redis_clock():
             self.system.redis_server.start()
 
     @property
