@@ -6,7 +6,9 @@ child too, on a port of its own, and ends with `stop`.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,8 +17,6 @@ import time
 from pathlib import Path
 
 from kombu.connection import Connection
-
-from demo.redis_server import free_port
 
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 START_TIMEOUT_S = 60
@@ -33,7 +33,7 @@ class RabbitNode:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self._names_port, self._peers_port = free_port(), free_port(), free_port()
+        self.port, self._names_port, self._peers_port = (_port() for _ in range(3))
         self._names: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
 
@@ -123,6 +123,15 @@ class RabbitNode:
         """Messages that wait in these queues; each must be there."""
         with Connection(self.url) as connection, connection.channel() as channel:
             return {name: channel.queue_declare(name, passive=True).message_count for name in names}
+
+
+def _port() -> int:
+    """A free one that no connection gets by chance while the node is down."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _wait_for_port(port: int) -> None:
