@@ -65,17 +65,28 @@ KEY_PREFIX = "wa:q:"  # the broker's keys share a database with ours
 
 
 class QoS(redis_transport.QoS):
-    """Gives unfinished doorbells back when a channel closes, but not over a connection that is gone already.
+    """Acknowledges doorbells and gives unfinished ones back, but not over a connection that is gone already.
 
     kombu tries, fails with an AttributeError, and the worker ends, its model with it, whenever its Redis dies while
     tasks are in hand. They come back by `visibility_timeout`, or are rung again by the sweep.
     """
 
+    def ack(self, delivery_tag: str) -> None:
+        if not self._is_cut_off():
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if not self._is_cut_off():
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+
     def restore_unacked_once(self, stderr: Any = None) -> None:
-        if self.channel.connection is None or self.channel.connection.client is None:
+        if self._is_cut_off():
             self._on_collect.cancel()
         else:
             super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
+
+    def _is_cut_off(self) -> bool:
+        return self.channel.connection is None or self.channel.connection.client is None
 
 
 redis_transport.Channel.QoS = QoS
