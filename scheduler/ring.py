@@ -27,7 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
         with create_celery(settings, Role.WEB) as celery:
             celery.send_task(entry["task"], **entry["options"])
     except OperationalError as error:
-        print(f"The broker cannot be reached ({error}): is it running, and CELERY_BROKER_URL or REDIS_URL right?", file=sys.stderr)
+        print(
+            f"The broker cannot be reached ({error}): is it running, and CELERY_BROKER_URL or REDIS_URL right?",
+            file=sys.stderr,
+        )
         return NO_BROKER
     print(f"rang {entry['task']}; a worker's log says what came of it")
     return 0

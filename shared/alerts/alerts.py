@@ -21,7 +21,7 @@ from shared.state.alarms import Alarm
 
 log = logging.getLogger(__name__)
 
-DANGER_LIMIT_S = 1.0  # the patient's reply, promised within two seconds, waits for this: it says whether staff were told
+DANGER_LIMIT_S = 1.0  # the reply, promised within two seconds, waits for this: it says whether staff were told
 
 # (patient_ref, category, level, at); raises when the backend did not take it
 Post = Callable[[str, str, str, dt.datetime], object]
