@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -23,9 +24,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmarks.capacity.measure import cpu_seconds
 from benchmarks.overload.crowd import Posted, crowd, patients_of, post
-from benchmarks.overload.gauges import Gauges, Sample
+from benchmarks.overload.gauges import Gauges, Sample, busy_seconds
 from benchmarks.overload.report import draw, table
+from benchmarks.overload.shares import favour
 from benchmarks.overload.verdict import Verdict, judge
 from benchmarks.reminders import Clinic, clinic
 from benchmarks.scaling import KEY, LAYOUTS, SECRET, await_replies, drain_rate, get_ready, sent_so_far, stories, write
@@ -59,6 +62,13 @@ def await_calm(it: Clinic) -> float:
     return time.monotonic() - began
 
 
+def own_seconds(it: Clinic) -> float:
+    """CPU-seconds of this program and of all it started."""
+    pids = [process.pid for process in it.running]
+    pids += [it.redis.process.pid] if it.redis.process else []
+    return cpu_seconds(pids) + sum(os.times()[:2])
+
+
 def received(it: Clinic) -> list[str]:
     """Delivery ids in the order in which the simulated Meta accepted them."""
     found: list[str] = []
@@ -76,13 +86,18 @@ def overload(backlog: int, seconds: float) -> dict[str, Any]:
         time.sleep(5)
         webhook = [process.pid for process in it.running if process.name == "webhook"]
         workers = [process.pid for process in it.running if process.name.startswith("worker")]
+        favoured = favour([*webhook, *([it.redis.process.pid] if it.redis.process else [])])
         gauges = Gauges(it.store, webhook, workers)
         figures: Any = it.store.hgetall("metrics")
         before, begins = gauges.look(), it.store.xinfo_stream("audit")
         lines = crowd(round(TIMES * rate * seconds), seconds)
         run = uuid.uuid4().hex[:8]
         gauges.start()
+        own = own_seconds(it)
+        busy, began = busy_seconds(), time.monotonic()
         posted = post(lines, it.port, SECRET, run)
+        posted_s = time.monotonic() - began
+        foreign_s = busy_seconds() - busy - (own_seconds(it) - own)
         calm_s = await_calm(it)
         samples = gauges.stop()
         time.sleep(10)  # the last statuses; workers write their figures each second
@@ -101,6 +116,10 @@ def overload(backlog: int, seconds: float) -> dict[str, Any]:
         "rate_per_s": round(rate, 2),
         "offered_per_s": round(TIMES * rate, 1),
         "seconds": seconds,
+        "shares_as_in_compose": favoured,
+        "posted_s": round(posted_s, 1),
+        "posted_per_s": round(len(lines) / posted_s, 1),
+        "cores_for_others": round(foreign_s / posted_s, 2),
         "messages": len(lines),
         "patients": patients_of(lines),
         **acks(posted),

@@ -16,7 +16,9 @@ def table(found: dict[str, Any]) -> str:
         ("can be answered (a backlog on two workers)", f"{found['rate_per_s']:.1f} a second"),
         (
             f"offered for {found['seconds']:.0f} s",
-            f"{found['offered_per_s']:.0f} a second: {found['messages']:,} messages of {found['patients']:,} patients",
+            f"{found['offered_per_s']:.0f} a second: {found['messages']:,} messages of {found['patients']:,} patients; "
+            f"posted in {found['posted_s']:.0f} s; {found['cores_for_others']:.1f} of the cores worked for others"
+            + ("" if found["shares_as_in_compose"] else "; all processes had equal shares"),
         ),
         (
             "ack p50 / p95 / p99 / slowest",

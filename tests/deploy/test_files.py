@@ -101,6 +101,11 @@ def test_every_service_is_locked_down_limited_and_looked_at(services: dict[str, 
             assert service["healthcheck"]["test"], name
 
 
+def test_acknowledging_goes_before_answering_where_cores_are_short(services: dict[str, dict[str, Any]]) -> None:
+    favoured = {name: service["cpu_shares"] for name, service in services.items() if "cpu_shares" in service}
+    assert favoured == {"nginx": 4096, "webhook": 4096, "redis": 4096}
+
+
 def test_no_process_of_ours_is_process_1(services: dict[str, dict[str, Any]]) -> None:
     """The kernel gives process 1 no signal that it has no handler for: a SIGTERM of its first second would be lost."""
     ours = {name for name, service in services.items() if service["image"].startswith("canada-")} - {"certificate"}
