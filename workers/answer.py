@@ -77,6 +77,8 @@ def answer(services: Services, patient: str, entries: Sequence[Entry], desk: Des
     if desk.handoff and not _asks_to_leave(text, now, choice_id, conversation):
         # A person has this patient; BAJA always passes.
         return close_under_handoff(services, patient, entries, desk, conversation)
+    if choice_id is None:
+        _stop_while_loading(services, entries, text, now, conversation)
     record, appointments = _agenda(services, identity)
     if choice_id is not None:
         prediction = read_choice(choice_id, conversation).prediction
@@ -216,6 +218,21 @@ def _agenda(services: Services, identity: Identity) -> tuple[PatientRecord, tupl
         services.metrics.observe("backend_seconds", time.perf_counter() - began)
 
 
+def _stop_while_loading(
+    services: Services, entries: Sequence[Entry], text: str, now: datetime, conversation: Conversation
+) -> None:
+    """Hold a turn that needs the model while it loads, before anything is asked of a partner: it comes each second.
+
+    Raises:
+        ModelUnavailable: look again in a moment.
+    """
+    waited_s = (services.now() - entries[0].received_at).total_seconds()
+    may_wait = services.model.state == "loading" and waited_s < services.settings.MODEL_WAIT_S
+    state = conversation.flow.state if conversation.flow else None
+    if may_wait and text.strip() and read_rules(text, now, state).needs_model:
+        raise ModelUnavailable("the model is loading")
+
+
 def _understand(
     services: Services,
     entries: Sequence[Entry],
@@ -227,10 +244,6 @@ def _understand(
 ) -> Prediction:
     message = entries[-1].message
     state = conversation.flow.state if conversation.flow else None
-    waited_s = (services.now() - entries[0].received_at).total_seconds()
-    may_wait = services.model.state == "loading" and waited_s < services.settings.MODEL_WAIT_S
-    if may_wait and text.strip() and read_rules(text, now, state).needs_model:
-        raise ModelUnavailable("the model is loading")
 
     def ask_model(needs_reply: bool) -> Reading | None:
         reader = services.model.reader_or_none()

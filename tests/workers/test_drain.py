@@ -149,6 +149,16 @@ def test_a_commit_whose_lease_was_lost_changes_nothing_and_says_so(
     assert clinic.client.hget("metrics", "leases_lost_total") == "1"
 
 
+def test_while_the_model_loads_a_waiting_turn_asks_nothing_of_the_backend(clinic: Clinic) -> None:
+    """It comes back each second, and so does everybody else's."""
+    clinic.model.state = "loading"
+    clinic.agenda.errors = [RetryLater("nobody may ask")]
+    clinic.says("mi primo me dijo algo raro ayer")
+    clinic.drain()
+    assert clinic.received() == []
+    assert len(clinic.agenda.errors) == 1
+
+
 def test_a_turn_waits_for_a_model_that_loads_but_leaving_does_not(clinic: Clinic) -> None:
     clinic.model.state = "loading"
     clinic.says("quiero una cita")
