@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 TURNS_PER_DRAIN = 10  # then others have their turn
 MESSAGES_PER_TURN = 50
-BUSY_MS = 250  # all turns taken: look again
 MODEL_POLL_MS = 1000
 TRIES = 3
 WAITS_S = (2, 10, 30, 60)  # before the next try; the last one repeats
@@ -55,7 +54,7 @@ def drain(services: Services, patient: str) -> bool:
         True when a reply lies in the outbox, to be delivered now: the caller does it, so that no bell need be rung.
     """
     if services.stopping.is_set() or not services.turns.take():
-        services.client.zadd("waiting", {patient: _in_ms(services, BUSY_MS)}, xx=True)
+        turns.keep_place(services.client, patient)
         return False
     try:
         token = services.leases.take(patient)
@@ -230,7 +229,3 @@ def _waits_for_the_model(services: Services, entries: Sequence[Entry]) -> bool:
 
 def _note_waiting(services: Services, patient: str, ids: Sequence[str], why: str, wait_s: float) -> None:
     audit.note(services.client, Event.WAITS, patient, ids, why=why, wait_s=wait_s)
-
-
-def _in_ms(services: Services, ms: int) -> float:
-    return services.now().timestamp() * 1000 + ms

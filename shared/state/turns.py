@@ -145,6 +145,20 @@ def postpone(client: redis.Redis, patient: str, token: str, wait_ms: int, *, as_
     release(client, patient, token, wait_ms)
 
 
+def keep_place(client: redis.Redis, patient: str) -> None:
+    """Nobody had a seat for this turn: it is due again at once, where its oldest message stands in the line.
+
+    It was pushed forward when it was rung; among many who are due that would be the end of the line.
+    """
+    with client.pipeline(transaction=False) as pipe:
+        pipe.lindex(f"inbox:{patient}", 0)
+        pipe.zscore("waiting", patient)
+        pipe.time()
+        head, due_ms, (seconds, _) = pipe.execute()
+    if head and due_ms is not None and due_ms <= seconds * 1000 + 1000 + RING_AGAIN_MS:  # not a delay, nor the limit
+        client.zadd("waiting", {patient: int(head.partition("|")[0])}, xx=True, lt=True)
+
+
 def release(client: redis.Redis, patient: str, token: str, ring_ms: int) -> int:
     """Give the lease back; returns messages left, -1 if the lease was not ours."""
     keys = [f"lease:{patient}", f"inbox:{patient}", "waiting"]

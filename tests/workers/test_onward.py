@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.state import sweep
 from tests.workers.fakes import Clinic
 from workers.onward import answer_while_due
 from workers.sweeper import sweep_once
@@ -31,7 +32,7 @@ def test_it_ends_when_others_have_taken_every_seat(clinic: Clinic) -> None:
     while clinic.services.turns.take():
         pass
     answer_while_due(clinic.services, patients[0])
-    assert still_due(clinic, patients) == patients[1:]
+    assert still_due(clinic, patients) == patients
     sweep_once(clinic.services)
     assert not clinic.bells.rung
 
@@ -40,4 +41,25 @@ def test_it_ends_when_the_worker_stops(clinic: Clinic) -> None:
     patients = due(clinic, 3)
     clinic.services.stopping.set()
     answer_while_due(clinic.services, patients[0])
-    assert still_due(clinic, patients) == patients[1:]
+    assert still_due(clinic, patients) == patients
+
+
+def test_who_found_no_seat_keeps_the_place_in_the_line(clinic: Clinic) -> None:
+    clinic.says("hola")
+    came = int(clinic.client.lindex(f"inbox:{clinic.patient}", 0).partition("|")[0])
+    while clinic.services.turns.take():
+        pass
+    assert sweep.take_turn(clinic.client) == clinic.patient
+    assert clinic.client.zscore("waiting", clinic.patient) > came
+    answer_while_due(clinic.services, clinic.patient)
+    assert clinic.client.zscore("waiting", clinic.patient) == came
+
+
+def test_who_found_no_seat_does_not_jump_a_delay(clinic: Clinic) -> None:
+    clinic.says("hola")
+    later = clinic.client.time()[0] * 1000 + 30_000
+    clinic.client.zadd("waiting", {clinic.patient: later})
+    while clinic.services.turns.take():
+        pass
+    answer_while_due(clinic.services, clinic.patient)
+    assert clinic.client.zscore("waiting", clinic.patient) == later
