@@ -54,9 +54,10 @@ if delayed > 0 then
 elseif over then
   redis.call('ZADD', KEYS[2], due, p)
 else
-  -- Silence ends a burst, but somebody who never pauses is answered too: after eight quiet times.
+  -- Silence ends a burst, but somebody who never pauses is answered too: after eight quiet times. Who writes again while
+  -- many wait keeps the place that the oldest message has.
   local first = tonumber(string.match(redis.call('LINDEX', inbox, 0), '^%d+'))
-  redis.call('ZADD', KEYS[2], math.min(due, math.max(now, first + 8 * ARGV[4])), p)
+  redis.call('ZADD', KEYS[2], math.min(due, first + 8 * ARGV[4]), p)
 end
 count(over and 'messages_total|outcome=over_limit' or 'messages_total|outcome=accepted')
 audit('accepted', p, ARGV[2], ARGV[10])

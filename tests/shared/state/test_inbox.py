@@ -53,6 +53,13 @@ def test_scripts_are_loaded_again_when_redis_forgot_them(client: redis.Redis) ->
     assert [r for r, _ in accept(client, arrival(1), arrival(2))] == [Accepted.NEW, Accepted.NEW]
 
 
+def test_who_writes_again_while_many_wait_keeps_the_place(client: redis.Redis) -> None:
+    accept(client, arrival(1), burst_ms=100)
+    client.lset("inbox:p_1", 0, "1000|{}")  # long ago
+    accept(client, arrival(2), burst_ms=100)
+    assert client.zscore("waiting", "p_1") == 1000 + 8 * 100
+
+
 def test_over_the_limit_a_message_is_kept_and_waits(client: redis.Redis) -> None:
     results = accept(client, *(arrival(n) for n in range(4)), limit=3)
     assert [r for r, _ in results] == [Accepted.NEW] * 3 + [Accepted.OVER_LIMIT]
