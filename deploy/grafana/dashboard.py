@@ -141,6 +141,7 @@ def queues() -> list[timeseries.Panel]:
             ("assistant_bell_depth", "timbres {{queue}}"),
             ("assistant_pulse_age_seconds", "pulso {{queue}} (s)"),
         ),
+        lines("Avisados de que esperan", "ops", (_rate("notices_total"), "«seguimos aquí»")),
         lines(
             "Turnos repetidos",
             "ops",

@@ -106,8 +106,8 @@ def _post(system: System, content: bytes, written: Written) -> None:
     while True:
         try:
             url = f"{system.url}/webhook/whatsapp"
-            answer = requests.post(url, data=content, headers=signed_headers(content), timeout=10)
-        except requests.ConnectionError:
+            answer = requests.post(url, data=content, headers=signed_headers(content), timeout=30)
+        except (requests.ConnectionError, requests.ReadTimeout):
             assert time.monotonic() < deadline
             written.refused += 1
             time.sleep(0.1)

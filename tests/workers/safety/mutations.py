@@ -105,7 +105,7 @@ def _bases(rng: random.Random) -> Iterator[Good]:
             yield Good(wording.format(**_CENTRE), facts, kind)
     texts = Texts.load(_SETTINGS)
     for key in sorted(KEYS):
-        text = texts.get(key, name="Rosa", staff="Ya avisé.", topic="")
+        text = texts.get(key, name="Rosa", staff="Ya avisé.", topic="", waited="3 minutos")
         yield Good(text, Facts((*values, "Rosa"), (text,)), "fixed")
     wording = load_wording().sentences
     for key, sentence in wording.items():

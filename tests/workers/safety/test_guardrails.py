@@ -13,7 +13,8 @@ SETTINGS = Settings(_env_file=None, DEMO=True)
 VALUES = tuple(center_facts(SETTINGS).values())
 CARDS = {topic: card.text.format(**center_facts(SETTINGS)) for topic, card in Knowledge.load().cards.items()}
 TEXTS = Texts.load(SETTINGS)
-FIXED = {key: TEXTS.get(key, name="Rosa", staff="Ya avisé.", topic="") for key in sorted(KEYS)}
+GIVEN = {"name": "Rosa", "staff": "Ya avisé.", "topic": "", "waited": "3 minutos"}
+FIXED = {key: TEXTS.get(key, **GIVEN) for key in sorted(KEYS)}
 
 VISIT = Facts(values=(*VALUES, "martes 24 de noviembre", "10:30", "CC-0417", "Rosa", "Elvira Choque"))
 MODEL_REPLIES = [
