@@ -76,19 +76,19 @@ def lived(ours: Client, rosa: str) -> None:
     def answers(number: int) -> None:
         token = leases.take(rosa) or ""
         entries = turns.read_desk(ours, rosa, at_most=9).entries
-        delivery = Delivery(id=f"d_{number}", reply=Reply(text="tome agua"), created_at=NOW, through_handoff=True)
+        delivery = Delivery(id=f"d_erase_{number}", reply=Reply(text="tome agua"), created_at=NOW, through_handoff=True)
         commit = Commit(entries, Conversation(), 3600, [Outgoing(delivery)], call="{}", consent='{"at": 1}')
         assert turns.commit(ours, rosa, token, commit)[0] is turns.CommitResult.DONE
         turns.release(ours, rosa, token, 0)
 
-    writes("m_a")
+    writes("m_erase_first")
     answers(1)
     lane_token = leases.take(f"{rosa}:normal") or ""
     claimed = outbox.claim(ours, rosa, "normal", lane_token, settle_ms=1000)
     outbox.mark_sent(ours, rosa, "normal", claimed, "wamid.out")
     outbox.release(ours, rosa, "normal", lane_token)
     outbox.note_statuses(ours, [StatusUpdate(wamid="wamid.out", status="delivered", at=NOW)])
-    writes("m_b")
+    writes("m_erase_second")
     answers(2)
     ours.hset(f"address:{rosa}", "wrote_ms", round(NOW.timestamp() * 1000))
     staff.reply(ours, rosa, "f1", "venga mañana", "ana", NOW)
@@ -106,7 +106,7 @@ def lived(ours: Client, rosa: str) -> None:
     assert reminders.claim(ours, [wanted]) == 1
     reminders.put_on_call_list(ours, "c_1", {"patient": rosa, "kind": "handoff", "why": "pedido"})
     reminders.may_reach(ours, rosa, 100)
-    ours.lpush("dead", json.dumps({"delivery": "d_1", "box": f"{rosa}:normal", "why": "status", "at": 1}))
+    ours.lpush("dead", json.dumps({"delivery": "d_erase_1", "box": f"{rosa}:normal", "why": "status", "at": 1}))
     body = json.dumps({"odd": {"from": ROSA, "says": "hola"}}).encode()
     packed = store.seal(ours, base64.b64encode(zlib.compress(body)).decode())
     ours.lpush("unreadable", json.dumps({"at": NOW.isoformat(), "why": "odd item", "zlib": packed}))
@@ -126,7 +126,7 @@ def test_no_key_names_the_person_afterwards_by_whatever_name_they_are_erased(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rosa = world.ids["rosa"]
-    names = (rosa, ROSA, *candidate_ids(KEY, BOTH), USER, "m_a", "m_b", "d_1", "d_2")
+    names = (rosa, ROSA, *candidate_ids(KEY, BOTH), USER, "m_erase_first", "m_erase_second", "d_erase_1", "d_erase_2")
     assert len(where(client, *names)) > 20
     others = {n: id_ for n, id_ in world.ids.items() if n in ("juan", "elena", "mario", "hugo", "ana")}
     before = {key: text for key, text in everything(client).items() if any(id_ in key for id_ in others.values())}
@@ -135,7 +135,7 @@ def test_no_key_names_the_person_afterwards_by_whatever_name_they_are_erased(
     assert erase.main([rosa if name == "id" else name, "--yes"]) == 0
 
     left = where(client, *names)
-    assert set(left) <= {"seen:m_a", "seen:m_b"}, left
+    assert set(left) <= {"seen:m_erase_first", "seen:m_erase_second"}, left
     after = {key: text for key, text in everything(client).items() if any(id_ in key for id_ in others.values())}
     assert after == before
     assert client.hgetall("metrics") == sums
