@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +23,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def held_port() -> socket.socket:
+    """A socket on a free port that the system gives to nobody else while it is open.
+
+    A server that sets SO_REUSEADDR, as Redis does, can listen on it all the same; while it is down whoever connects is
+    refused, and does not find another's server there.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def find_server() -> str:
@@ -50,6 +64,10 @@ class RedisServer:
     ) -> None:
         """`settings`: further words of its command line, such as `--replicaof`."""
         self.folder = folder
+        if port is None and sys.platform == "linux":  # elsewhere a held port is refused to Redis too
+            held = held_port()  # also while it was killed
+            weakref.finalize(self, held.close)
+            port = int(held.getsockname()[1])
         self.port = port or free_port()
         self.fsync = fsync
         self.settings = settings

@@ -18,7 +18,7 @@ import yaml
 from demo.processes import Process
 from demo.redis_server import RedisServer
 from shared.identity import message_id
-from tests.processes.system import PATIENT_ID_KEY, System
+from tests.processes.system import PATIENT_ID_KEY, System, assert_answered_once_and_in_order
 from tests.processes.test_load import SAID, body, signed_headers
 
 ROOT = Path(__file__).parents[2]
@@ -119,15 +119,7 @@ def _post(system: System, content: bytes, written: Written) -> None:
 def are_answered_once_and_in_order(system: System, written: Written) -> None:
     """All that was acknowledged, by what the simulated Graph API received."""
     system.wait_for(system.everything_is_answered, 120)
-    coverage = system.coverage()
-    assert set(coverage) == {id_ for ids in written.ids.values() for id_ in ids}
-    assert {id_: found for id_, found in coverage.items() if len(found) > 1} == {}
-    sent = system.sent_deliveries()
-    assert len(sent) == len(set(sent)) == len({found[0] for found in coverage.values()})
-    for phone, ids in written.ids.items():
-        places = [sent.index(coverage[id_][0]) for id_ in ids]
-        assert places == sorted(places), phone
-    assert system.store.llen("dead") == 0
+    assert_answered_once_and_in_order(system, written.ids)
     assert system.store.hlen("calls") == 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,24 @@ class System:
         """Delivery ids in the order in which the simulated Graph API accepted them."""
         received = self.control("messages", direction="to_patient", limit=20_000)["messages"]
         return [str(message["delivery_id"]) for message in received]
+
+
+def assert_answered_once_and_in_order(system: System, written: Mapping[str, Sequence[str]]) -> None:
+    """Every acknowledged message has one reply, each patient's in order, by what the simulated Graph API accepted.
+
+    Args:
+        system: nothing waits in it any more.
+        written: message ids of each patient, in the order of their acknowledgement.
+    """
+    coverage = system.coverage()
+    assert set(coverage) == {id_ for ids in written.values() for id_ in ids}
+    assert {id_: found for id_, found in coverage.items() if len(found) > 1} == {}
+    sent = system.sent_deliveries()
+    assert len(sent) == len(set(sent)) == len({found[0] for found in coverage.values()})
+    for phone, ids in written.items():
+        places = [sent.index(coverage[id_][0]) for id_ in ids]
+        assert places == sorted(places), phone
+    assert system.store.llen("dead") == 0
 
 
 def texts(reply: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from demo import processes
 from demo.processes import Process
 from shared.identity import message_id
 from shared.state import schema
-from tests.processes.system import PATIENT_ID_KEY, System, started
+from tests.processes.system import PATIENT_ID_KEY, System, assert_answered_once_and_in_order, started
 from tests.processes.test_load import SAID, body, post
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
@@ -145,15 +145,7 @@ def test_no_message_is_lost_doubled_or_reordered_by_an_update_and_its_roll_back(
                 system.wait_for(lambda: len(system.sent_deliveries()) > seen + 3)  # noqa: B023
         system.wait_for(system.everything_is_answered)
 
-        coverage = system.coverage()
-        assert set(coverage) == {id_ for ids in written.ids.values() for id_ in ids}
-        assert {id_: found for id_, found in coverage.items() if len(found) > 1} == {}
-        sent = system.sent_deliveries()
-        assert len(sent) == len(set(sent)) == len({found[0] for found in coverage.values()})
-        for phone, ids in written.ids.items():
-            places = [sent.index(coverage[id_][0]) for id_ in ids]
-            assert places == sorted(places), phone
-        assert system.store.llen("dead") == 0
+        assert_answered_once_and_in_order(system, written.ids)
         assert system.store.get(schema.KEY) == str(schema.CURRENT)
         assert written.total() > 50
         print(f"{written.total()} messages, {written.repeated} posted again")
