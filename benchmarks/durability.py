@@ -10,17 +10,13 @@ returned had begun.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +29,7 @@ from demo.redis_server import RedisServer, free_port
 from shared.cipher import Cipher
 from shared.identity import message_id
 from shared.spool import Spool
+from tests.preload import build_library, started_with
 
 POLICIES = NO, EVERYSEC, ALWAYS = "no", "everysec", "always"  # no: the kernel writes when it likes
 SLICE_S, SETTLING_S, BLOCKS = 2.0, 0.4, 4  # of a round: four times each policy
@@ -57,28 +54,6 @@ class Slice:
 
     rate: float
     latencies: list[float]
-
-
-def build_library(folder: Path) -> Path | None:
-    """Compile synced.c; None without a C compiler."""
-    compiler, library = shutil.which("cc"), folder / "synced.so"
-    if compiler is None:
-        return None
-    source = str(Path(__file__).with_name("synced.c"))
-    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", str(library), source], check=True)
-    return library
-
-
-@contextlib.contextmanager
-def noting_syncs(library: Path | None, log: Path) -> Iterator[None]:
-    """Whatever is started inside writes its syncs to `log`."""
-    given = {"LD_PRELOAD": str(library), "SYNC_LOG": str(log)} if library else {}
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        for name in given:
-            del os.environ[name]
 
 
 def cut_power(folder: Path, log: Path) -> None:
@@ -106,7 +81,8 @@ def loss_round(folder: Path, fsync: str, how: str, library: Path | None, senders
     log = folder / "syncs"
     server = RedisServer(folder / "redis", fsync=fsync)
     folder.mkdir(parents=True)
-    with noting_syncs(library, log):
+    noted = {"LD_PRELOAD": str(library), "SYNC_LOG": str(log)} if library else {}
+    with started_with(noted):
         server.start()
     port, run = free_port(), uuid.uuid4().hex[:8]
     env = environment(server.url, port) | {"SPOOL_DIR": str(folder / "spool"), "PATIENT_ID_KEY": "bench"}
@@ -237,7 +213,7 @@ def main() -> int:
         folder = Path(name)
         for senders in asked.senders if asked.rounds else []:
             report_cost(cost(folder / f"cost-{senders}", asked.rounds, senders), senders)
-        library = build_library(folder)
+        library = build_library(Path(__file__).with_name("synced.c"), folder)
         if library is None:
             print("no C compiler (cc): power cuts are left out", file=sys.stderr)
         for number in range(asked.kills):

@@ -123,7 +123,7 @@ def _one_turn(services: Services, patient: str, token: str, desk: Desk) -> TurnE
             log.warning("lease lost, another worker has this patient")
             return WAITS
         if result is CommitResult.NOT_REPLICATED:
-            log.warning("no replica has this turn yet: the sweep rings for its reply")
+            log.warning("no replica has this turn yet: whoever sweeps sends its reply")
             return WAITS
         log.info("turn committed", extra={"replies": len(commit.outgoing)})
         ended = turn_ready_at(services, entries)

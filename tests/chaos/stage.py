@@ -11,11 +11,9 @@ import os
 import shutil
 import signal
 import struct
-import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from demo.processes import Process
 from shared.settings import BUNDLED_MODEL
 from tests.brokers.rabbitmq import RabbitNode
 from tests.brokers.sentinel import SentinelGroup
+from tests.preload import build_library, started_with
 from tests.processes.system import System
 
 WORKERS = ("worker-1", "worker-2")
@@ -62,11 +61,11 @@ class Stage:
         self._done = threading.Event()
         self._threads: list[threading.Thread] = []
         self._redis_starts = threading.Lock()
-        self._clock_library = self._build_clock()
+        self._clock_library = build_library(Path(__file__).with_name("clock.c"), folder)  # None: clocks stay
         self.set_clocks((*NAMES, REDIS), 0)
         self.rabbit = RabbitNode(folder / "rabbitmq") if broker == "rabbitmq" else None
         self.failovers: list[Failover] = []  # of Redis behind Sentinel
-        with self._redis_clock():
+        with started_with(self._clock_of(REDIS)):
             server = SentinelGroup(folder / "redis") if redis == "sentinel" else None
             self.system = System(folder, server, **self._settings())
         self.processes: dict[str, Process] = {}
@@ -177,7 +176,7 @@ class Stage:
 
     def start_redis(self) -> None:
         """Start it, unless another fault that killed it too has done so by now."""
-        with self._redis_starts, self._redis_clock():
+        with self._redis_starts, started_with(self._clock_of(REDIS)):
             self.system.redis_server.start()
 
     @property
@@ -185,15 +184,6 @@ class Stage:
         return self.system.store
 
     # Clocks: clock.c is put before the C library of each process.
-
-    def _build_clock(self) -> Path | None:
-        """None without a C compiler; clocks then stay as they are."""
-        compiler, library = shutil.which("cc"), self.folder / "clock.so"
-        if compiler is None:
-            return None
-        source = str(Path(__file__).with_name("clock.c"))
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", str(library), source], check=True)
-        return library
 
     @property
     def has_clocks(self) -> bool:
@@ -214,14 +204,3 @@ class Stage:
 
     def _environment(self, name: str) -> dict[str, str]:
         return self.system.environment | self._clock_of(name)
-
-    @contextmanager
-    def _redis_clock(self) -> Iterator[None]:
-        """Whatever is started inside reads the clock of Redis."""
-        given = self._clock_of(REDIS)
-        os.environ.update(given)
-        try:
-            yield
-        finally:
-            for name in given:
-                del os.environ[name]

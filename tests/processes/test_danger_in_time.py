@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.danger import CONDITIONS, PATIENCE_S, Amount, measure
+from benchmarks.danger.conditions import CONDITIONS, Amount, measure
+from benchmarks.danger.replies import PATIENCE_S
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 

@@ -1,0 +1,1 @@
+"""How soon a danger message gets its fixed reply while everything else hangs, loads or queues."""
